@@ -1,0 +1,49 @@
+/** The role codes of the public contract. A role that is not here does not exist. */
+export const ROLES = [
+  'physician',
+  'nurse',
+  'front_desk',
+  'call_center_agent',
+  'marketer',
+  'complaint_handler',
+  'researcher',
+  'billing',
+  'department_head',
+  'auditor',
+  'privacy_officer',
+  'security_admin',
+  'integrator',
+  'patient',
+  'guardian',
+] as const;
+export type Role = (typeof ROLES)[number];
+
+/** Who acts. Built by identity from a live session on every request; roles are looked up, never carried in a token. */
+export interface Actor {
+  /** Account id (UUID). */
+  readonly id: string;
+  /** Tenant code, such as `T-CN`. */
+  readonly tenant: string;
+  readonly role: Role;
+  readonly sessionId: string;
+  /** Random 128-bit hexadecimal reference: the actor's name in the ledger. */
+  readonly reference: string;
+  /** Care teams of which the account is a member now. */
+  readonly careTeamIds: readonly string[];
+  /** IANA time zone of the tenant: what "today" means in a policy. */
+  readonly timeZone: string;
+}
+
+/** What came with the request beside the document: nothing in here was checked against a policy yet. */
+export interface RequestFacts {
+  /** `X-Request-Id`, or a new id. */
+  readonly requestId: string;
+  /** `X-Purpose-Of-Use`, verbatim. */
+  readonly purpose: string | null;
+  /** `X-Reason`, verbatim. Never logged. */
+  readonly reason: string | null;
+  /** `Idempotency-Key`, verbatim. */
+  readonly idempotencyKey: string | null;
+  /** Peer address. Personal data: it may reach the rate limits, never a log. */
+  readonly clientAddress: string;
+}
