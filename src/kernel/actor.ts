@@ -30,6 +30,8 @@ export interface Actor {
   readonly reference: string;
   /** Care teams of which the account is a member now. */
   readonly careTeamIds: readonly string[];
+  /** ISO 3166-1 alpha-2 country of the tenant: how a national phone number is read. */
+  readonly country: string;
   /** IANA time zone of the tenant: what "today" means in a policy. */
   readonly timeZone: string;
 }

@@ -55,6 +55,8 @@ export interface AttributeDeclaration {
   readonly blindIndex: string | null;
   /** Fields this one can be computed from: what hides them hides it. */
   readonly derivedFrom: readonly string[];
+  /** How a facet is computed from its sources: on writing where it has a column, else when a view is made. */
+  readonly computed: 'ageBand' | 'birthYear' | 'region' | null;
   /** What a client may ask of it when it sees the field in clear. */
   readonly filter: 'none' | 'equality' | 'range';
   readonly sortable: boolean;
@@ -76,9 +78,14 @@ export type FactDeclaration = { readonly name: string } & (
 export interface NounDeclaration {
   readonly type: string;
   readonly table: string;
+  /** True when rows may come from another system: the table then has a keyed source index and content digest. */
+  readonly imported: boolean;
   /** Where the subject (the patient) of a row is: the row itself, the row that a foreign key names, or nobody. */
   readonly subject: 'self' | { readonly parent: string; readonly foreignKey: string } | 'none';
   readonly facts: readonly FactDeclaration[];
+  /** An array column of the subject's row that repeats a living child: kept in the statement that inserts the child. */
+  readonly order: { readonly field: string; readonly direction: 'ASC' | 'DESC' };
+  readonly maintains: { readonly column: string; readonly from: string } | null;
   readonly attributes: ReadonlyMap<string, AttributeDeclaration>;
 }
 

@@ -29,6 +29,11 @@ export class ManualClock extends Clock {
   }
 }
 
+/** RFC 3339 in UTC with milliseconds, of milliseconds since the Unix epoch. */
+export function instantText(milliseconds: number): string {
+  return new Date(milliseconds).toISOString();
+}
+
 /** The half-open interval of the calendar day that contains `instant` in an IANA time zone. */
 export function dayIn(timeZone: string, instant: Date): { start: Date; end: Date } {
   const date = new Intl.DateTimeFormat('en-CA', { timeZone }).format(instant);

@@ -1,0 +1,126 @@
+import { fork, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { chmodSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import pg from 'pg';
+import { migrations } from '../migrations/list.js';
+import { startEmbedded, type EmbeddedServer } from '../src/persistence/embedded.js';
+import { passwordsIn, type DatabaseUrls, type Passwords } from '../src/persistence/login.js';
+import { EMBEDDED_DATABASE, embeddedUrl, prepareDatabase, prepareEmbedded } from '../src/persistence/preparation.js';
+import type { LoadAnswer, LoadFigures, LoadJob } from './load.js';
+import { DIST, MeasuredServer } from './server.js';
+
+const PEER_DATABASE = 'bench_peer';
+
+/**
+ * Everything a figure needs, in a temporary directory: one PostgreSQL with a database for each side, the servers, the load
+ * generator. Owns all of them: {@link dispose} ends the processes, last of all PostgreSQL, and deletes the directory.
+ */
+export class Installation {
+  private readonly servers: MeasuredServer[] = [];
+  private generator: ChildProcess | null = null;
+  private disposing: Promise<void> | null = null;
+
+  private constructor(
+    readonly directory: string,
+    private readonly postgres: EmbeddedServer,
+    private readonly passwords: Passwords,
+    private readonly ownerUrl: string,
+  ) {}
+
+  static async create(): Promise<Installation> {
+    const directory = mkdtempSync(path.join(tmpdir(), 'custodia-bench-'));
+    chmodSync(directory, 0o711);
+    try {
+      const passwords = passwordsIn(directory);
+      const postgres = await startEmbedded({ dataDirectory: path.join(directory, 'server'), password: passwords.superuser });
+      const ownerUrl = await prepareEmbedded(postgres.port, passwords);
+      const installation = new Installation(directory, postgres, passwords, ownerUrl);
+      await installation.asSuperuser('postgres', `CREATE DATABASE ${PEER_DATABASE}`);
+      return installation;
+    } catch (error) {
+      rmSync(directory, { recursive: true, force: true });
+      throw error;
+    }
+  }
+
+  get peerUrl(): string {
+    return this.superuserUrl(PEER_DATABASE);
+  }
+
+  /** The governed database with its tables and roles, for figures that need no server. */
+  async migrated(): Promise<DatabaseUrls> {
+    return (await prepareDatabase(this.ownerUrl, this.passwords, migrations)).urls;
+  }
+
+  /** The governed server as `npm start` runs it, over this PostgreSQL. */
+  async startGoverned(): Promise<MeasuredServer> {
+    return this.start('src/cli/start.js', {
+      DATABASE_URL: this.ownerUrl,
+      CUSTODIA_DATA_DIRECTORY: this.directory,
+      CUSTODIA_PORT: '0',
+    });
+  }
+
+  async startPeer(): Promise<MeasuredServer> {
+    return this.start('bench/peer/main.js', { PEER_DATABASE_URL: this.peerUrl });
+  }
+
+  /** What the demo organisation's file says of its accounts. */
+  account(tenant: string, role: string): { readonly tenant: string; readonly email: string; readonly password: string } {
+    const { users } = JSON.parse(readFileSync(path.join(this.directory, 'demo.json'), 'utf8')) as {
+      users: { tenant: string; role: string; email: string; password: string }[];
+    };
+    const found = users.find((user) => user.tenant === tenant && user.role === role);
+    if (found === undefined) throw new Error(`The demo organisation has no ${role} in ${tenant}.`);
+    return found;
+  }
+
+  /** Planner statistics and visibility maps as a database in use has them, so that autovacuum need not make them meanwhile. */
+  async settle(): Promise<void> {
+    for (const database of [EMBEDDED_DATABASE, PEER_DATABASE]) await this.asSuperuser(database, 'VACUUM (ANALYZE)');
+    await this.asSuperuser('postgres', 'CHECKPOINT');
+  }
+
+  /** Runs a job in the load generator. Throws at the first wrong answer. */
+  async load(job: LoadJob): Promise<LoadFigures> {
+    this.generator ??= fork(path.join(DIST, 'bench', 'load.js'), { execArgv: [] });
+    this.generator.send(job);
+    const [answer] = (await once(this.generator, 'message')) as [LoadAnswer];
+    if ('fault' in answer) throw new Error(answer.fault);
+    return answer.figures;
+  }
+
+  dispose(): Promise<void> {
+    this.disposing ??= this.end();
+    return this.disposing;
+  }
+
+  private async end(): Promise<void> {
+    this.generator?.disconnect();
+    await Promise.allSettled(this.servers.map((server) => server.stop()));
+    await this.postgres.stop();
+    rmSync(this.directory, { recursive: true, force: true });
+  }
+
+  private async start(script: string, environment: Readonly<Record<string, string>>): Promise<MeasuredServer> {
+    const server = await MeasuredServer.start(script, environment);
+    this.servers.push(server);
+    return server;
+  }
+
+  private superuserUrl(database: string): string {
+    return embeddedUrl(this.postgres.port, 'postgres', this.passwords.superuser, database);
+  }
+
+  private async asSuperuser(database: string, text: string): Promise<void> {
+    const client = new pg.Client({ connectionString: this.superuserUrl(database) });
+    await client.connect();
+    try {
+      await client.query(text);
+    } finally {
+      await client.end();
+    }
+  }
+}

@@ -1,0 +1,62 @@
+// npm run bench -- <name>: measures, prints a table of absolute figures, and the ratio against a peer of the same run.
+import { Refusal } from '../src/config/refusal.js';
+import { runCommand } from '../src/cli/command.js';
+import { Installation } from './installation.js';
+import { ledgerAppend } from './ledger-append.js';
+import { readList } from './read-list.js';
+import type { Pace } from './rounds.js';
+import { seal } from './seal.js';
+import { write } from './write.js';
+
+type Figure = (installation: Installation, patients: number, pace: Pace) => Promise<number>;
+const FIGURES: Readonly<Record<string, Figure>> = { 'read-list': readList, write, 'ledger-append': ledgerAppend };
+
+const usage = `Usage: npm run bench -- <name> [--rounds 3] [--seconds 8] [--patients 10000]
+
+  read-list      20 patients × 9 fields, 6 of them sealed and 3 masked, 16 connections, everything on,
+                 against a bare Nest + Apollo + MikroORM server with the same columns in clear (wanted: 0.8)
+  write          createPatient against the bare server's (wanted: 0.6)
+  ledger-append  durable ledger records of 64 callers against a plain INSERT for each
+  seal           opening a sealed data group against bare AES-256-GCM
+
+  --rounds N     rounds of each side, in turn (3)
+  --seconds S    length of a round, after a warm-up of 3 s (8)
+  --patients N   patients in both databases, up to 16000 (10000)
+
+Uses a PostgreSQL and a directory of its own, which it removes. The last line is "ratio <name> <figure>": the median over
+the rounds of this system's throughput divided by the peer's. Absolute figures depend on the machine and its other work.`;
+
+await runCommand({
+  usage,
+  options: { rounds: { type: 'string' }, seconds: { type: 'string' }, patients: { type: 'string' } },
+  words: [1, 1],
+  async run({ positionals: [name = ''], values }) {
+    const pace = { rounds: number('rounds', 3, 100), seconds: number('seconds', 8, 600), warmSeconds: 3 };
+    const patients = number('patients', 10_000, 16_000);
+    const ratio = name === 'seal' ? await seal(pace.rounds) : await installed(name, patients, pace);
+    console.log(`ratio ${name} ${ratio.toFixed(2)}`);
+
+    function number(option: string, standard: number, largest: number): number {
+      const value = values[option] === undefined ? standard : Number(values[option]);
+      if (Number.isInteger(value) && value >= 1 && value <= largest) return value;
+      throw new Refusal(`--${option} is a whole number from 1 to ${largest}.`, 2);
+    }
+  },
+});
+
+/** Runs a figure that needs servers. They end on every way out, Ctrl-C included. */
+async function installed(name: string, patients: number, pace: Pace): Promise<number> {
+  const figure = Object.hasOwn(FIGURES, name) ? FIGURES[name] : undefined;
+  if (figure === undefined) throw new Refusal(usage, 2);
+  const installation = await Installation.create();
+  const interrupted = (signal: NodeJS.Signals) => {
+    void installation.dispose().finally(() => process.exit(signal === 'SIGINT' ? 130 : 143));
+  };
+  process.once('SIGINT', interrupted);
+  process.once('SIGTERM', interrupted);
+  try {
+    return await figure(installation, patients, pace);
+  } finally {
+    await installation.dispose();
+  }
+}

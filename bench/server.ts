@@ -1,0 +1,97 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import path from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
+import { pathToFileURL } from 'node:url';
+import type { ProbeAnswer, ProbeQuestion } from './profiler.js';
+
+/** The root of the build, and of the project: this file is dist/bench/server.js. */
+export const DIST = path.resolve(import.meta.dirname, '..');
+export const PROJECT = path.resolve(DIST, '..');
+const LONGEST_START = 120_000;
+const LONGEST_STOP = 20_000;
+
+/** A measured server: a child process that announces itself with `ready <url>` and stops at SIGTERM. */
+export class MeasuredServer {
+  private constructor(
+    private readonly child: ChildProcess,
+    readonly port: number,
+  ) {}
+
+  /** @param script below dist/ */
+  static async start(script: string, environment: Readonly<Record<string, string>>): Promise<MeasuredServer> {
+    const preload = pathToFileURL(path.join(DIST, 'bench', 'profiler.js')).href;
+    const child = spawn(process.execPath, ['--import', preload, path.join(DIST, script)], {
+      cwd: PROJECT,
+      env: { ...process.env, ...environment, NODE_ENV: 'production' },
+      stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
+      // A group of its own: Ctrl-C reaches the bench only, which stops its children in the right order.
+      detached: true,
+    });
+    try {
+      return new MeasuredServer(child, await portOf(child));
+    } catch (error) {
+      child.kill('SIGKILL');
+      throw error;
+    }
+  }
+
+  /** Processor time that the process has used so far, in milliseconds. */
+  async processorTime(): Promise<number> {
+    const answer = await this.ask('cpu');
+    return answer.kind === 'cpu' ? answer.milliseconds : Number.NaN;
+  }
+
+  async startProfile(): Promise<void> {
+    await this.ask('start');
+  }
+
+  async stopProfile() {
+    const answer = await this.ask('stop');
+    if (answer.kind !== 'stop') throw new Error('The profiler gave no profile.');
+    return answer.summary;
+  }
+
+  async stop(): Promise<void> {
+    if (this.child.exitCode !== null || this.child.signalCode !== null) return;
+    const ended = new Promise<boolean>((resolve) => this.child.once('exit', () => resolve(true)));
+    this.child.kill('SIGTERM');
+    const inTime = await Promise.race([ended, pause(LONGEST_STOP, false, { ref: false })]);
+    if (!inTime) this.child.kill('SIGKILL');
+    await ended;
+  }
+
+  private ask(question: ProbeQuestion): Promise<ProbeAnswer> {
+    return new Promise((resolve, reject) => {
+      const gone = () => reject(new Error('A measured server ended by itself.'));
+      this.child.once('exit', gone);
+      this.child.once('message', (message) => {
+        this.child.off('exit', gone);
+        resolve(message as ProbeAnswer);
+      });
+      this.child.send(question);
+    });
+  }
+}
+
+/** Waits for the ready line. The output after it is read and thrown away, as a log collector would take it. */
+function portOf(child: ChildProcess): Promise<number> {
+  return new Promise((resolve, reject) => {
+    let output = '';
+    const timer = setTimeout(() => reject(new Error('A server did not become ready.')), LONGEST_START);
+    const read = (chunk: Buffer) => {
+      output += chunk.toString();
+      const port = /^ready http:\/\/[^/]*:(\d+)\//m.exec(output)?.[1];
+      if (port === undefined) return;
+      clearTimeout(timer);
+      child.stdout?.off('data', read).resume();
+      child.stderr?.off('data', read).resume();
+      resolve(Number(port));
+    };
+    child.stdout?.on('data', read);
+    child.stderr?.on('data', read);
+    child.once('exit', (code) => {
+      clearTimeout(timer);
+      reject(new Error(`A server ended with ${code} before it was ready:\n${output.slice(-2000)}`));
+    });
+  });
+}

@@ -1,0 +1,46 @@
+import type { GraphQLSchema } from 'graphql';
+import { Refusal } from '../config/refusal.js';
+import { registry } from '../kernel/attribute.js';
+import { declaredOperations } from '../operation/operation.js';
+import { SESSION_OPERATIONS } from '../operation/sessions.js';
+import type { PolicyEngine } from '../policy/engine.js';
+
+const UNGOVERNED_FIELDS = new Set(['fieldAccess']);
+
+/**
+ * Silence means no: refuses to start when a root field has no declared operation, when the policy does not list an
+ * operation with the same question, or when a field of a governed type has no class.
+ */
+export function refuseUndeclared(schema: GraphQLSchema, policy: PolicyEngine): void {
+  const problems = [...undeclaredRootFields(schema, policy), ...unclassifiedFields(schema)];
+  if (problems.length > 0) throw new Refusal(`The API is not declared in full: ${problems.join('; ')}.`);
+}
+
+function undeclaredRootFields(schema: GraphQLSchema, policy: PolicyEngine): string[] {
+  const roots = [schema.getQueryType(), schema.getMutationType(), schema.getSubscriptionType()];
+  const names = roots.flatMap((root) => Object.keys(root?.getFields() ?? {}));
+  const declared = declaredOperations();
+  return names.flatMap((name) => {
+    if ((SESSION_OPERATIONS as readonly string[]).includes(name)) return [];
+    const operation = declared.get(name);
+    if (operation === undefined) return [`${name} is no declared operation`];
+    const grant = policy.operations.get(name);
+    if (grant?.action === operation.action && grant.type === operation.type) return [];
+    return [`the policies do not list ${name} as ${operation.action} ${operation.type}`];
+  });
+}
+
+/** Every leaf of a governed type is an attribute; every other field of it leads to an operation of its own. */
+function unclassifiedFields(schema: GraphQLSchema): string[] {
+  const declared = declaredOperations();
+  return registry.all().flatMap((noun) => {
+    const type = schema.getType(noun.type);
+    if (type === undefined || !('getFields' in type)) return [];
+    return Object.keys(type.getFields())
+      .filter(
+        (field) =>
+          !noun.attributes.has(field) && !UNGOVERNED_FIELDS.has(field) && !declared.has(`${noun.type}.${field}`),
+      )
+      .map((field) => `${noun.type}.${field} has no class (UNCLASSIFIED_FIELD)`);
+  });
+}

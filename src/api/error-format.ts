@@ -1,0 +1,59 @@
+import { unwrapResolverError } from '@apollo/server/errors';
+import type { GraphQLFormattedError } from 'graphql';
+import { Failure, FAILURE_STATUS, type FailureCode } from '../kernel/failure.js';
+import { tooCostly } from './limits.js';
+
+/** Messages of graphql-js that name only what is in the schema or in the document's own syntax, never a value. */
+const HARMLESS = [
+  /^Cannot query field "\w+" on type "\w+"\.$/,
+  /^Unknown (argument|type|fragment|directive) "@?\w+"[^:]*$/,
+  /^Field "\w+" of type "[\w!\[\]]+" must have a selection of subfields\.$/,
+  /^Field "\w+" must not have a selection since type "[\w!\[\]]+" has no subfields\.$/,
+  /^Field "[\w.]+" (argument "\w+" )?of (required )?type "[\w!\[\]]+" (is required, but it was not provided|was not provided)\.$/,
+  /^Variable "\$\w+" (is never used|is not defined|of required type "[\w!\[\]]+" was not provided)[^:]*\.$/,
+  /^Variable "\$\w+" of type "[\w!\[\]]+" used in position expecting type "[\w!\[\]]+"\.$/,
+  /^(Must provide (an )?operation name|Unknown operation named|This operation has been blocked)[^:]*\.?$/,
+];
+
+/**
+ * What a caller hears of an error: code, one sentence, next step. graphql-js quotes the offending values in its messages;
+ * those are replaced, because a value in an error is a value in every log that keeps errors.
+ */
+export function formatError(formatted: GraphQLFormattedError, error: unknown): GraphQLFormattedError {
+  const cause = unwrapResolverError(error);
+  const original =
+    typeof error === 'object' && error !== null && 'originalError' in error ? error.originalError : undefined;
+  const failure = cause instanceof Failure ? cause : original instanceof Failure ? original : null;
+  const path = formatted.path === undefined ? {} : { path: formatted.path };
+  if (failure !== null) return { message: failure.message, ...path, extensions: failureExtensions(failure) };
+  const code = String(formatted.extensions?.['code'] ?? 'INTERNAL_SERVER_ERROR');
+  if (/Document contains more th?an \d+ tokens/.test(formatted.message))
+    return formatError({ ...formatted, message: '' }, tooCostly());
+  if (code === 'INTERNAL_SERVER_ERROR') {
+    return {
+      message: 'The request failed.',
+      ...path,
+      extensions: { code, nextStep: 'Try again; give the request id to the operator.' },
+    };
+  }
+  const message = HARMLESS.some((pattern) => pattern.test(formatted.message))
+    ? formatted.message
+    : 'The document or its variables do not fit the schema.';
+  return {
+    message,
+    ...(formatted.locations === undefined ? {} : { locations: formatted.locations }),
+    ...path,
+    extensions: { code, nextStep: 'Compare the document and the names and types of its variables with the schema.' },
+  };
+}
+
+export function failureExtensions(failure: Failure): Record<string, unknown> {
+  return { ...failure.options.extensions, code: failure.code, nextStep: failure.nextStep };
+}
+
+/** HTTP status of an answer: the gravest of its errors' (GraphQL over HTTP leaves 200 for partial answers). */
+export function statusOf(codes: readonly string[]): number | undefined {
+  const statuses = codes.map((code) => (code in FAILURE_STATUS ? FAILURE_STATUS[code as FailureCode] : 200));
+  const gravest = Math.max(200, ...statuses);
+  return gravest === 200 ? undefined : gravest;
+}

@@ -1,0 +1,42 @@
+import { ApolloServerPluginCacheControlDisabled } from '@apollo/server/plugin/disabled';
+import { ApolloDriver, type ApolloDriverConfig } from '@nestjs/apollo';
+import type { FastifyRequest } from 'fastify';
+import type { Answering } from '../operation/answering.js';
+import type { Log } from '../telemetry/log.js';
+import type { Metrics } from '../telemetry/metrics.js';
+import { documentPlugin } from './document-plugin.js';
+import { formatError } from './error-format.js';
+import { LIMITS, limitRules } from './limits.js';
+import type { RequestDocuments } from './request-document.js';
+
+/**
+ * Apollo's settings. One document a request, no per-field plugin (its instrumentation of every field costs more than the
+ * fields), plain JSON.stringify, no landing page that loads scripts from elsewhere.
+ */
+export function graphqlOptions(
+  documents: RequestDocuments,
+  answering: Answering,
+  services: { metrics: Metrics; log: Log },
+  options: { introspection: boolean },
+): ApolloDriverConfig {
+  return {
+    driver: ApolloDriver,
+    autoSchemaFile: true,
+    sortSchema: true,
+    path: '/graphql',
+    graphiql: false,
+    introspection: options.introspection,
+    context: (request: FastifyRequest) => documents.open(request),
+    plugins: [ApolloServerPluginCacheControlDisabled(), documentPlugin(answering, services.metrics, services.log)],
+    preserveHttpStatusForExecutionErrors: false,
+    autoTransformHttpErrors: false,
+    formatError,
+    validationRules: limitRules,
+    parseOptions: { maxTokens: LIMITS.tokens },
+    hideSchemaDetailsFromClientErrors: true,
+    includeStacktraceInErrorResponses: false,
+    allowBatchedHttpRequests: false,
+    stringifyResult: JSON.stringify,
+    stopOnTerminationSignals: false,
+  };
+}

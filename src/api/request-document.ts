@@ -1,0 +1,62 @@
+import type { FastifyRequest } from 'fastify';
+import type { Identity } from '../identity/identity.js';
+import { Unauthenticated } from '../identity/unauthenticated.js';
+import type { Actor, RequestFacts } from '../kernel/actor.js';
+import { newId } from '../kernel/identifier.js';
+import { Document } from '../operation/document.js';
+
+const REQUEST_ID = /^[A-Za-z0-9._:-]{1,64}$/;
+const LONGEST_REASON = 500;
+
+/** What Apollo hands to every resolver: the document of this request and nothing else. */
+export interface ApiContext {
+  readonly document: Document;
+  readonly startedAt: number;
+}
+
+/**
+ * Makes the document of a request. A missing or refused token makes a document without an actor, which can sign in and
+ * nothing else; a database that cannot be asked is an error, not an anonymous caller.
+ */
+export class RequestDocuments {
+  constructor(private readonly identity: Identity) {}
+
+  async open(request: FastifyRequest): Promise<ApiContext> {
+    const facts = factsOf(request);
+    return { document: new Document(await this.actor(request), facts, null), startedAt: performance.now() };
+  }
+
+  private async actor(request: FastifyRequest): Promise<Actor | null> {
+    const match = /^Bearer ([\w.~+/=-]+)$/i.exec(request.headers.authorization ?? '');
+    if (match?.[1] === undefined) return null;
+    try {
+      return await this.identity.authenticate(match[1]);
+    } catch (error) {
+      if (error instanceof Unauthenticated) return null;
+      throw error;
+    }
+  }
+}
+
+function factsOf(request: FastifyRequest): RequestFacts {
+  const requestId = header(request, 'x-request-id');
+  return {
+    requestId: requestId !== null && REQUEST_ID.test(requestId) ? requestId : newId(),
+    purpose: header(request, 'x-purpose-of-use'),
+    reason: reasonOf(header(request, 'x-reason')),
+    idempotencyKey: header(request, 'idempotency-key'),
+    clientAddress: request.ip,
+  };
+}
+
+/** Headers are bytes of Latin-1 to the server; people write reasons in UTF-8. */
+function reasonOf(value: string | null): string | null {
+  if (value === null) return null;
+  const text = Buffer.from(value, 'latin1').toString('utf8').trim();
+  return text.length >= 10 && text.length <= LONGEST_REASON ? text : null;
+}
+
+function header(request: FastifyRequest, name: string): string | null {
+  const value = request.headers[name];
+  return typeof value === 'string' && value.trim() !== '' ? value.trim() : null;
+}

@@ -1,0 +1,82 @@
+import { describe, expect, it } from '@jest/globals';
+import path from 'node:path';
+import { readConfiguration } from './configuration.js';
+import { Refusal } from './refusal.js';
+
+const production = {
+  CUSTODIA_PROFILE: 'production',
+  DATABASE_URL: 'postgresql://owner:canary-password@database:5432/custodia',
+  CUSTODIA_DATA_DIRECTORY: '/srv/custodia/data',
+  CUSTODIA_KEY_DIRECTORY: '/srv/keys',
+  CUSTODIA_CHECKPOINT_DIRECTORY: '/srv/checkpoints',
+};
+
+describe('readConfiguration', () => {
+  it('has a default for everything in the trial profile', () => {
+    const configuration = readConfiguration({});
+    expect(configuration).toEqual({
+      profile: 'trial',
+      host: '127.0.0.1',
+      port: 4000,
+      databaseUrl: null,
+      databasePort: 0,
+      dataDirectory: path.resolve('.data'),
+      keyDirectory: path.resolve('.data/keys'),
+      checkpointDirectory: path.resolve('.data/checkpoints'),
+      origin: 'custodia.local',
+      corsOrigins: ['localhost'],
+      logLevel: 'info',
+    });
+    expect(Object.isFrozen(configuration) && Object.isFrozen(configuration.corsOrigins)).toBe(true);
+  });
+
+  it.each([
+    ['CUSTODIA_PROFILE', 'demo'],
+    ['CUSTODIA_PORT', '70000'],
+    ['CUSTODIA_PORT', '-1'],
+    ['CUSTODIA_PORT', '4000x'],
+    ['CUSTODIA_DATABASE_PORT', 'any'],
+    ['CUSTODIA_HOST', 'a b'],
+    ['CUSTODIA_ORIGIN', 'https://crm.example'],
+    ['CUSTODIA_CORS_ORIGINS', '*'],
+    ['CUSTODIA_CORS_ORIGINS', 'https://a.example/path'],
+    ['CUSTODIA_LOG_LEVEL', 'loud'],
+    ['DATABASE_URL', 'mysql://owner:canary-password@database/custodia'],
+    ['DATABASE_URL', 'postgresql://database'],
+  ])('refuses %s=%s in one sentence that names the variable, not the value', (variable, value) => {
+    const read = () => readConfiguration({ [variable]: value });
+    expect(read).toThrow(Refusal);
+    expect(read).toThrow(new RegExp(`^${variable} is not valid: it must be [^\\n]+\\.$`));
+    expect(read).not.toThrow(/canary-password/);
+  });
+
+  it('refuses a variable it does not know', () => {
+    expect(() => readConfiguration({ CUSTODIA_KEYDIRECTORY: '/srv/keys' })).toThrow(
+      /^CUSTODIA_KEYDIRECTORY is not a variable/,
+    );
+  });
+
+  it('takes an empty variable for an absent one', () => {
+    expect(readConfiguration({ CUSTODIA_PORT: '', DATABASE_URL: ' ' })).toEqual(readConfiguration({}));
+  });
+
+  it('lets production start only with a database, keys and checkpoints apart from each other', () => {
+    expect(readConfiguration(production)).toMatchObject({ profile: 'production', corsOrigins: [] });
+    expect(() => readConfiguration({ ...production, DATABASE_URL: '' })).toThrow(/^DATABASE_URL is required/);
+    for (const inside of ['/srv/custodia/data', '/srv/custodia/data/keys', '/srv/custodia/other/../data/x']) {
+      expect(() => readConfiguration({ ...production, CUSTODIA_KEY_DIRECTORY: inside })).toThrow(
+        /^CUSTODIA_KEY_DIRECTORY must be outside/,
+      );
+      expect(() => readConfiguration({ ...production, CUSTODIA_CHECKPOINT_DIRECTORY: inside })).toThrow(
+        /^CUSTODIA_CHECKPOINT_DIRECTORY must be outside/,
+      );
+    }
+    expect(() => readConfiguration({ ...production, CUSTODIA_CHECKPOINT_DIRECTORY: '/srv/keys' })).toThrow(
+      /KEY_DIRECTORY/,
+    );
+    expect(readConfiguration({ ...production, CUSTODIA_KEY_DIRECTORY: '/srv/custodia/data-keys' }).profile).toBe(
+      'production',
+    );
+    expect(() => readConfiguration({ ...production, CUSTODIA_CORS_ORIGINS: 'localhost' })).toThrow(/CORS_ORIGINS/);
+  });
+});

@@ -1,0 +1,48 @@
+import { Failure } from '../../kernel/failure.js';
+import { normaliseNationalId, normalisePhone } from './normalise.js';
+
+/** What a client may send of a patient. An absent field stays as it is, null clears it. */
+export interface PatientValues {
+  readonly name?: string | null;
+  readonly gender?: string | null;
+  readonly birthDate?: string | null;
+  readonly phone?: string | null;
+  readonly email?: string | null;
+  readonly address?: string | null;
+  readonly nationalId?: string | null;
+  readonly insuranceNumber?: string | null;
+  readonly notes?: string | null;
+}
+
+/** Administrative gender of FHIR R4. */
+const GENDERS = ['male', 'female', 'other', 'unknown'];
+const EMAIL = /^[^\s@]+@[^\s@]+\.[^\s@]+$/u;
+
+/** Checks what only makes sense for a patient. Names the field, never the value. */
+export function checkPatient(values: PatientValues): void {
+  if (values.gender && !GENDERS.includes(values.gender)) {
+    throw refuse('gender', `is one of ${GENDERS.join(', ')}`);
+  }
+  if (values.email && !EMAIL.test(values.email.trim())) throw refuse('email', 'is an e-mail address');
+  if (values.birthDate && values.birthDate.length < 10) throw refuse('birthDate', 'is a whole date, YYYY-MM-DD');
+}
+
+/**
+ * The normalised texts behind the blind indexes of the fields that are being written: `undefined` fields are not touched,
+ * a text that is not a number of its kind has no index and so cannot be looked up.
+ */
+export function indexedTexts(values: PatientValues, country: string): Record<string, string | null> {
+  const indexed: Record<string, string | null> = {};
+  if (values.phone !== undefined)
+    indexed['phone'] = values.phone === null ? null : normalisePhone(values.phone, country);
+  if (values.nationalId !== undefined) {
+    indexed['nationalId'] = values.nationalId === null ? null : normaliseNationalId(values.nationalId);
+  }
+  return indexed;
+}
+
+function refuse(field: string, rule: string): Failure {
+  return new Failure('BAD_USER_INPUT', `Patient.${field} ${rule}.`, 'Correct the field and send it again.', {
+    extensions: { field: `Patient.${field}` },
+  });
+}

@@ -1,0 +1,120 @@
+import { LRUCache } from 'lru-cache';
+import type { Actor } from '../kernel/actor.js';
+import type { Clock } from '../kernel/clock.js';
+import type { AccessClaim } from './access-token.js';
+import type { IdentityStore, SessionRow } from './identity.store.js';
+import { Unauthenticated } from './unauthenticated.js';
+
+const IDLE_LIMIT = 15 * 60_000;
+const TOUCH_INTERVAL = 60_000;
+const FRESHNESS = 1_000;
+const CAPACITY = 20_000;
+
+interface Entry {
+  /** When the state was asked for, not when it arrived: what changed after this may be missing in it. */
+  readonly since: number;
+  state: Actor | Promise<Actor> | 'ended';
+}
+
+/**
+ * Who is signed in, as the database said at most one second ago. Owns the only in-process copy of session state: a role,
+ * a care team or an account that another process changes takes effect here within that second, and what this process
+ * ends is forgotten at once.
+ */
+export class LiveSessions {
+  private readonly entries = new LRUCache<string, Entry>({ max: CAPACITY });
+  private readonly writing = new Set<Promise<void>>();
+
+  constructor(
+    private readonly store: IdentityStore,
+    private readonly clock: Clock,
+  ) {}
+
+  /** The actor at once when the state is fresh; else a promise of it, shared by all who ask meanwhile. Throws or rejects with UNAUTHENTICATED. */
+  actor(claim: AccessClaim): Actor | Promise<Actor> {
+    const now = this.clock.milliseconds();
+    const known = this.entries.get(keyOf(claim));
+    // A clock that was set back makes the age negative: then the state is of unknown age, not fresh.
+    const age = known === undefined ? FRESHNESS : now - known.since;
+    const state = known !== undefined && age >= 0 && age < FRESHNESS ? known.state : this.load(claim, now);
+    if (state === 'ended') throw new Unauthenticated('SESSION_ENDED');
+    return state;
+  }
+
+  /** True for a session that was used within 15 minutes, is not older than 12 hours and was not ended. */
+  isLive(session: SessionRow): boolean {
+    const now = this.clock.milliseconds();
+    return (
+      session.ended_at === null &&
+      session.disabled_at === null &&
+      now < session.expires_at.getTime() &&
+      now - session.last_seen_at.getTime() < IDLE_LIMIT
+    );
+  }
+
+  forget(claim: AccessClaim): void {
+    this.entries.delete(keyOf(claim));
+  }
+
+  /** Forgets every session: for changes to an account, which are rare, instead of an index from accounts to sessions. */
+  forgetAll(): void {
+    this.entries.clear();
+  }
+
+  /** Resolves when the writes that nobody waits for are done. */
+  async settle(): Promise<void> {
+    await Promise.all(this.writing);
+  }
+
+  private load(claim: AccessClaim, now: number): Promise<Actor> {
+    const loading = this.store.session(claim.tenant, claim.sessionId).then(
+      (session) => {
+        if (session === null || !this.isLive(session)) {
+          entry.state = 'ended';
+          throw new Unauthenticated('SESSION_ENDED', suspectOf(claim.tenant, session));
+        }
+        if (now - session.last_seen_at.getTime() >= TOUCH_INTERVAL) this.touch(claim, now);
+        return (entry.state = actorOf(claim.tenant, session));
+      },
+      (error: unknown) => {
+        if (this.entries.get(keyOf(claim)) === entry) this.forget(claim);
+        throw error;
+      },
+    );
+    // A load that overlaps `forget` changes an entry that nobody can reach any more.
+    const entry: Entry = { since: now, state: loading };
+    this.entries.set(keyOf(claim), entry);
+    return loading;
+  }
+
+  /** Off the request's path. If it fails, the session counts as idle earlier than it is: the safe side. */
+  private touch(claim: AccessClaim, now: number): void {
+    const write = this.store
+      .touch(claim.tenant, claim.sessionId, new Date(now))
+      .catch(() => undefined)
+      .finally(() => this.writing.delete(write));
+    this.writing.add(write);
+  }
+}
+
+/** The tenant is part of the key: what one tenant's claim found is never the answer to another's. */
+function keyOf(claim: AccessClaim): string {
+  return `${claim.tenant}.${claim.sessionId}`;
+}
+
+export function actorOf(tenant: string, session: SessionRow): Actor {
+  return Object.freeze({
+    id: session.id,
+    tenant,
+    role: session.role,
+    sessionId: session.session_id,
+    reference: session.reference,
+    careTeamIds: Object.freeze(session.care_team_ids),
+    timeZone: session.time_zone,
+    country: session.country,
+  });
+}
+
+export function suspectOf(tenant: string, session: SessionRow | null) {
+  return { tenant, actor: session?.reference ?? null, session: session?.session_id ?? null };
+}

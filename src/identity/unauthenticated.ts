@@ -1,0 +1,39 @@
+import { Failure } from '../kernel/failure.js';
+
+/** Why nobody was let in. For the ledger only: outside, all of them are the same bytes. */
+export type RefusalReason =
+  | 'UNKNOWN_TENANT'
+  | 'UNKNOWN_ACCOUNT'
+  | 'BAD_PASSWORD'
+  | 'DISABLED'
+  | 'LOCKED'
+  | 'ADDRESS_LOCKED'
+  | 'BAD_TOKEN'
+  | 'SESSION_ENDED'
+  | 'REFRESH_REUSED';
+
+/** Who was meant, as far as the database knows: nothing in here is copied from what the caller sent. */
+export interface Suspect {
+  /** The tenant whose log records the failure; null when there is no such tenant: then it belongs to the system log. */
+  readonly tenant: string | null;
+  /** The account's 128-bit reference. */
+  readonly actor: string | null;
+  readonly session: string | null;
+}
+
+const NOBODY: Suspect = { tenant: null, actor: null, session: null };
+
+/** The one shape in which every failed sign-in, refresh and access token is answered. */
+export class Unauthenticated extends Failure {
+  constructor(
+    recordedAs: RefusalReason,
+    readonly suspect: Suspect = NOBODY,
+  ) {
+    super(
+      'UNAUTHENTICATED',
+      'The credentials were not accepted.',
+      'Sign in again; after repeated failures, wait 15 minutes.',
+      { recordedAs },
+    );
+  }
+}

@@ -1,0 +1,26 @@
+import { Failure } from '../kernel/failure.js';
+
+/**
+ * The ledger is not what it should be: no chance event, so nothing retries it. `index` is the entry concerned (or the
+ * one that would come next), `kind` one of the verifier's classes or the state of the log as a whole.
+ */
+export class LedgerFault extends Failure {
+  constructor(
+    readonly log: string,
+    readonly index: number,
+    readonly kind: 'record' | 'leaf' | 'missing-entry' | 'root' | 'consistency' | 'signature',
+    message: string,
+  ) {
+    super('INTEGRITY_FAILED', message, 'Stop writing, keep the database as it is, and run the verifier.');
+  }
+}
+
+/** The database holds less than was signed: a restore of an older state, or a truncated log. */
+export function rollbackDetected(log: string, stored: number, found: number): LedgerFault {
+  return new LedgerFault(
+    log,
+    found,
+    'consistency',
+    `ledger rollback detected: the stored checkpoint of log ${log} covers ${stored} entries, the database has ${found}.`,
+  );
+}

@@ -1,0 +1,63 @@
+import { SUITE, ZERO_LEAF } from '../../audit/entry.mjs';
+import type { Database } from '../persistence/database.js';
+import type { LedgerKeys } from './keys.js';
+import { requireLogName } from './keys.js';
+import { bareDraft } from './record.js';
+import type { LedgerWriter } from './writer.js';
+
+/** The log of what belongs to no tenant: sign-ins to unknown tenants, policies, keys. */
+export const SYSTEM_LOG = 'system';
+
+/**
+ * Starts a log, once: its head, and as its first entry the START record with suite and origin. To be awaited before any
+ * other record of the log. Runs as the sequencer's role; the head's transaction stays open until START is durable, so
+ * of two processes that start the same log one waits and then finds it started. A crash after START, before the head's
+ * COMMIT, leaves an entry without a head: the next call adds the head and no second START.
+ */
+export async function createLog(
+  sequencer: Database,
+  writer: LedgerWriter,
+  keys: LedgerKeys,
+  incarnation: number,
+  log: string,
+): Promise<void> {
+  requireLogName(log);
+  await sequencer.transaction(null, async (transaction) => {
+    await transaction.query({
+      text: "SELECT pg_advisory_xact_lock(hashtextextended('ledger log ' || $1, 0))",
+      values: [log],
+    });
+    const started = await transaction.query({
+      text: 'SELECT 1 FROM ledger_entry WHERE log = $1 LIMIT 1',
+      values: [log],
+    });
+    await transaction.query({
+      text:
+        'INSERT INTO ledger_head (log, size, last_leaf, compact_range, incarnation) ' +
+        "VALUES ($1, 0, $2, '', $3) ON CONFLICT DO NOTHING",
+      values: [log, ZERO_LEAF, incarnation],
+    });
+    if (started.length > 0) return;
+    await writer.append(bareDraft(log, 'start', 'START', '-'), { suite: SUITE, origin: keys.signer(log).name });
+  });
+}
+
+/** Names of the logs that have a head, sorted; it becomes visible once START is durable. Needs a role that may read. */
+export async function listLogs(database: Database): Promise<string[]> {
+  const rows = await database.query<{ log: string }>(null, {
+    name: 'ledger_logs',
+    text: 'SELECT log FROM ledger_head ORDER BY log',
+    values: [],
+  });
+  return rows.map((row) => row.log);
+}
+
+/** The number of this ledger's life: raised, with new START records, after a restore from a dump. */
+export async function readIncarnation(database: Database): Promise<number> {
+  const [row] = await database.query<{ incarnation: number }>(null, {
+    text: 'SELECT incarnation FROM ledger_sequence',
+    values: [],
+  });
+  if (row === undefined) throw new Error('The table ledger_sequence has lost its row.');
+  return row.incarnation;
+}

@@ -1,0 +1,169 @@
+import { LARGEST_RECORD } from '../../audit/entry.mjs';
+import { Failure } from '../kernel/failure.js';
+
+/** What happened to a field in an operation; `WRITTEN` for fields that the operation set. */
+export type AccessState = 'CLEAR' | 'MASKED' | 'HIDDEN' | 'ERASED' | 'WRITTEN';
+
+/** What one operation saw or wrote of one type. */
+export interface Access {
+  readonly type: string;
+  /** Number of rows. */
+  readonly rows: number;
+  /** Field name → state. Freeze it to have its canonical text remembered. */
+  readonly fields: Readonly<Record<string, AccessState>>;
+  /** Random 128-bit references (32 hexadecimal digits) of the patients concerned. */
+  readonly subjects: readonly string[];
+}
+
+export type RecordKind =
+  | 'READ'
+  | 'SEARCH'
+  | 'LOOKUP'
+  | 'CREATE'
+  | 'UPDATE'
+  | 'DELETE'
+  | 'LOGIN'
+  | 'LOGOUT'
+  | 'POLICY'
+  | 'KEY'
+  | 'LEDGER_READ'
+  | 'VOID'
+  | 'START';
+
+/** One record before it has a writer, a number and a time. Holds references and names, never a personal value. */
+export interface RecordDraft {
+  /** Tenant code or `system`. */
+  readonly log: string;
+  /** Root field or command, such as `patients`. */
+  readonly operation: string;
+  readonly kind: RecordKind;
+  readonly outcome: 'success' | 'denied' | 'failed';
+  readonly code: string | null;
+  /** The actor's reference: 32 hexadecimal digits. */
+  readonly actor: string | null;
+  readonly role: string | null;
+  readonly session: string | null;
+  readonly purpose: string | null;
+  /** `X-Request-Id`. */
+  readonly request: string;
+  /** SHA-256 of the normalised GraphQL document, hexadecimal. */
+  readonly document: string | null;
+  /** Hash of the policy that decided. */
+  readonly policy: string | null;
+  readonly rules: readonly string[];
+  /** Whether a reason was given; its text never enters. */
+  readonly reason: boolean;
+  readonly accesses: readonly Access[];
+}
+
+/** What a caller may keep to demand the proof of its record later. */
+export interface Receipt {
+  readonly writer: string;
+  readonly number: number;
+  /** SHA-256 of the record, hexadecimal. */
+  readonly recordHash: string;
+}
+
+/** What the writer adds. */
+export interface RecordStamp {
+  /** Counts the lives of this ledger: 2 after the first restore from a dump. */
+  readonly incarnation: number;
+  /** 16 hexadecimal digits, random for every start of a process. */
+  readonly writer: string;
+  /** Dense from 1 for every (writer, log). */
+  readonly number: number;
+  /** RFC 3339, UTC, milliseconds. */
+  readonly time: string;
+}
+
+/** What only a START record says: the hash suite and the origin (name of the key) of the log. */
+export interface LogStart {
+  readonly suite: string;
+  readonly origin: string;
+}
+
+const TOKEN = /^[!-~]{1,128}$/;
+const fieldTexts = new WeakMap<object, string>();
+
+/**
+ * The canonical JSON (RFC 8785) of a record, version 1 of audit/FORMAT.md: the same bytes as `canonicalize` of the same
+ * members, written in their sorted order without sorting, because this runs once per request. The request id and the
+ * purpose come from a client: what a token cannot hold becomes `?` in them, so that no header can spoil a record.
+ * Throws BULK_LIMIT for a record that no entry can hold.
+ */
+export function encodeRecord(draft: RecordDraft, stamp: RecordStamp, start?: LogStart): Buffer {
+  const json =
+    `{"accesses":${list(draft.accesses, access)},"actor":${textOrNull(draft.actor)},"code":${textOrNull(draft.code)}` +
+    `,"document":${textOrNull(draft.document)},"incarnation":${stamp.incarnation},"kind":"${draft.kind}"` +
+    `,"log":${text(draft.log)},"number":${stamp.number},"operation":${text(draft.operation)}` +
+    (start === undefined ? '' : `,"origin":${text(start.origin)}`) +
+    `,"outcome":"${draft.outcome}","policy":${textOrNull(draft.policy)}` +
+    `,"purpose":${draft.purpose === null ? 'null' : token(draft.purpose)}` +
+    `,"reason":${draft.reason},"request":${token(draft.request)},"role":${textOrNull(draft.role)}` +
+    `,"rules":${list(draft.rules, text)},"session":${textOrNull(draft.session)}` +
+    (start === undefined ? '' : `,"suite":${text(start.suite)}`) +
+    `,"time":"${stamp.time}","v":1,"writer":"${stamp.writer}"}`;
+  const bytes = Buffer.from(json);
+  if (bytes.length > LARGEST_RECORD) {
+    throw new Failure(
+      'BULK_LIMIT',
+      `The record of this operation has ${bytes.length} bytes; an entry of the ledger holds ${LARGEST_RECORD}.`,
+      'Ask for fewer rows at once.',
+    );
+  }
+  return bytes;
+}
+
+/** A draft with nothing in it but what it is about: for the records that the ledger writes about itself. */
+export function bareDraft(log: string, operation: string, kind: RecordKind, request: string): RecordDraft {
+  return {
+    log,
+    operation,
+    kind,
+    outcome: 'success',
+    code: null,
+    actor: null,
+    role: null,
+    session: null,
+    purpose: null,
+    request,
+    document: null,
+    policy: null,
+    rules: [],
+    reason: false,
+    accesses: [],
+  };
+}
+
+function access(item: Access): string {
+  return `{"fields":${fields(item.fields)},"rows":${item.rows},"subjects":${list(item.subjects, text)},"type":${text(item.type)}}`;
+}
+
+function fields(states: Access['fields']): string {
+  const known = fieldTexts.get(states);
+  if (known !== undefined) return known;
+  const names = Object.keys(states).sort();
+  const members = `{${names.map((name) => `${text(name)}:${text(states[name] as string)}`).join(',')}}`;
+  if (Object.isFrozen(states)) fieldTexts.set(states, members);
+  return members;
+}
+
+function list<Item>(items: readonly Item[], write: (item: Item) => string): string {
+  let members = '';
+  for (let index = 0; index < items.length; index++) {
+    members += index === 0 ? write(items[index] as Item) : `,${write(items[index] as Item)}`;
+  }
+  return `[${members}]`;
+}
+
+function textOrNull(value: string | null): string {
+  return value === null ? 'null' : text(value);
+}
+
+/** JSON.stringify escapes exactly as RFC 8785 does; these texts are ASCII, so no lone surrogate can occur. */
+const text = (value: string): string => JSON.stringify(value);
+
+function token(value: string): string {
+  if (TOKEN.test(value)) return text(value);
+  return text(value.slice(0, 128).replace(/[^!-~]/g, '?') || '?');
+}

@@ -1,0 +1,258 @@
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { setTimeout as pause } from 'node:timers/promises';
+import { ledgerOptions, readDraft, tamper, testLedger } from '../../test/support/ledger.js';
+import { testDatabase, type TestDatabase } from '../../test/support/postgres.js';
+import { encodeEntry, ZERO_LEAF } from '../../audit/entry.mjs';
+import { CompactRange, leafHash } from '../../audit/merkle.mjs';
+import { SystemClock } from '../kernel/clock.js';
+import { DatabaseFault } from '../persistence/sqlstate.js';
+import type { Statement } from '../persistence/statement.js';
+import { Chain } from './chain.js';
+import { createLog } from './logs.js';
+import { Sequencer } from './sequencer.js';
+import { connectTo, type Session } from './session.js';
+import { LedgerWriter } from './writer.js';
+
+let database: TestDatabase;
+let writer: LedgerWriter;
+
+beforeEach(async () => {
+  database = await testDatabase();
+  const { keys, clock } = ledgerOptions(database);
+  writer = new LedgerWriter({ database: database.app, clock, macKey: keys.macKey, incarnation: 1 });
+  for (const log of ['T-CN', 'T-US']) await createLog(database.sequencer, writer, keys, 1, log);
+});
+afterEach(async () => {
+  await writer.close();
+  await database.close();
+});
+
+function sequencerWith(connect: () => Promise<Session>): Sequencer {
+  const { keys, clock } = ledgerOptions(database);
+  return new Sequencer({ connect, database: database.sequencer, clock, chain: new Chain(keys.macKey) });
+}
+
+const session = () => connectTo(database.urls.sequencer, 'sequencer test')();
+
+/** Every committed entry once, indexes dense, chain and head as recomputed from the records. */
+async function checkLedger(): Promise<number> {
+  const { rows: entries } = await database.owner.query<{ count: string }>('SELECT count(*) FROM ledger_entry');
+  const { rows } = await database.owner.query<{ log: string; idx: string; leaf: Buffer; record: Buffer }>(
+    'SELECT l.log, l.idx, l.leaf, e.record FROM ledger_leaf l JOIN ledger_entry e ON e.id = l.entry_id ORDER BY l.log, l.idx',
+  );
+  const ends = new Map<string, { range: CompactRange; last: Buffer }>();
+  for (const row of rows) {
+    const end = ends.get(row.log) ?? { range: new CompactRange(), last: ZERO_LEAF };
+    expect(Number(row.idx)).toBe(end.range.size);
+    end.last = leafHash(encodeEntry(end.last, row.record));
+    expect(row.leaf).toEqual(end.last);
+    end.range.append(end.last);
+    ends.set(row.log, end);
+  }
+  const { rows: heads } = await database.owner.query<{
+    log: string;
+    size: string;
+    last_leaf: Buffer;
+    compact_range: Buffer;
+  }>('SELECT * FROM ledger_head');
+  for (const head of heads) {
+    const end = ends.get(head.log) ?? { range: new CompactRange(), last: ZERO_LEAF };
+    expect(Number(head.size)).toBe(end.range.size);
+    expect(head.last_leaf).toEqual(end.last);
+    expect(head.compact_range).toEqual(Buffer.concat(end.range.hashes));
+  }
+  expect(rows.length).toBe(Number(entries[0]?.count));
+  return rows.length;
+}
+
+describe('the watermark', () => {
+  it('loses no entry of transactions that commit in another order; reading after the last id loses some', async () => {
+    const sequencer = sequencerWith(session);
+    sequencer.start();
+    const naive = { last: 0, seen: 0, over: false };
+    const reader = (async () => {
+      while (!naive.over) {
+        const { rows } = await database.owner.query<{ id: string }>(
+          'SELECT id FROM ledger_entry WHERE id > $1 ORDER BY id',
+          [naive.last],
+        );
+        naive.seen += rows.length;
+        naive.last = Number(rows.at(-1)?.id ?? naive.last);
+      }
+    })();
+    const until = performance.now() + 2_000;
+    const acknowledged: string[] = [];
+    await Promise.all(
+      Array.from({ length: 14 }, async (_, client) => {
+        while (performance.now() < until) {
+          const record = writer.prepare(readDraft(client % 2 === 0 ? 'T-CN' : 'T-US'));
+          await database.app.transaction(null, async (transaction) => {
+            const values: unknown[] = [];
+            const text = writer.insertion(record, (value) => `$${values.push(value)}`);
+            await transaction.query({ name: 'test_insert', text, values });
+            await pause(Math.random() * 8);
+          });
+          acknowledged.push(record.hash.toString('hex'));
+        }
+      }),
+    );
+    await sequencer.drain(10_000);
+    naive.over = true;
+    await reader;
+    const total = await checkLedger();
+    expect(total).toBe(acknowledged.length + 2);
+    const { rows } = await database.owner.query<{ hash: string }>(
+      "SELECT encode(record_hash, 'hex') AS hash FROM ledger_entry JOIN ledger_leaf ON entry_id = id",
+    );
+    const sequenced = new Set(rows.map((row) => row.hash));
+    expect(acknowledged.filter((hash) => !sequenced.has(hash))).toEqual([]);
+    expect(naive.seen).toBeLessThan(total);
+    await sequencer.stop();
+  });
+
+  it('is held back by a writing transaction, names its connection, and goes on when it ends', async () => {
+    const blocker = await database.owner.connect();
+    await blocker.query('BEGIN');
+    const { rows } = await blocker.query<{ pid: number }>('SELECT pg_backend_pid() AS pid, pg_current_xact_id()');
+    const sequencer = sequencerWith(session);
+    sequencer.start();
+    await writer.append(readDraft());
+    await expect(sequencer.drain(300)).rejects.toMatchObject({ code: 'AUDIT_UNAVAILABLE' });
+    const { keys } = ledgerOptions(database);
+    const later = new SystemClock();
+    const inTenSeconds = { milliseconds: () => later.milliseconds() + 10_000, now: () => later.now() };
+    const watcher = new Sequencer({
+      connect: session,
+      database: database.sequencer,
+      clock: inTenSeconds,
+      chain: new Chain(keys.macKey),
+    });
+    const health = await watcher.health();
+    expect(health.lagMilliseconds).toBeGreaterThan(5_000);
+    expect(health.blockedByPid).toBe(rows[0]?.pid);
+    await blocker.query('ROLLBACK');
+    blocker.release();
+    await sequencer.drain(5_000);
+    await checkLedger();
+    await sequencer.stop();
+  });
+});
+
+describe('a failing statement', () => {
+  const STATEMENTS = [
+    'BEGIN',
+    'ledger_sequence',
+    'FROM ledger_entry',
+    'FROM ledger_head',
+    'INSERT INTO ledger_leaf',
+    'UPDATE ledger_head',
+    'UPDATE ledger_sequence',
+    'COMMIT',
+  ];
+  const cases = STATEMENTS.flatMap((part) => [
+    [part, 'failed'],
+    [part, 'failed but happened'],
+  ]);
+
+  it.each(cases)('%s, %s: nothing is lost, nothing comes twice', async (part, flavour) => {
+    await Promise.all(Array.from({ length: 40 }, (_, index) => writer.append(readDraft(index % 3 ? 'T-CN' : 'T-US'))));
+    const chain = new Chain(ledgerOptions(database).keys.macKey);
+    let connection = await session();
+    let faults = 0;
+    const broken: Session = {
+      ...connection,
+      async query<Row>(statement: Statement): Promise<Row[]> {
+        if (faults === 0 && statement.text.includes(part as string)) {
+          faults += 1;
+          if (flavour === 'failed but happened') await connection.query(statement);
+          await connection.close();
+          throw new DatabaseFault('connection', null, null, 'lost');
+        }
+        return connection.query<Row>(statement);
+      },
+    };
+    await expect(chain.pass(broken)).rejects.toThrow('lost');
+    connection = await session();
+    await writer.append(readDraft());
+    while ((await chain.pass(connection)) > 0);
+    expect(faults).toBe(1);
+    expect(await checkLedger()).toBe(43);
+    await connection.close();
+  });
+});
+
+describe('leadership', () => {
+  it('passes to another process when the leader dies', async () => {
+    const first = sequencerWith(session);
+    first.start();
+    await first.drain(5_000);
+    const second = sequencerWith(session);
+    second.start();
+    await pause(300);
+    expect([first.leader, second.leader]).toEqual([true, false]);
+    await writer.append(readDraft());
+    await first.stop();
+    await writer.append(readDraft());
+    await second.drain(5_000);
+    expect(second.leader).toBe(true);
+    expect(await checkLedger()).toBe(4);
+    await second.stop();
+  });
+
+  it('is regained after the connection was ended by an administrator', async () => {
+    const sequencer = sequencerWith(session);
+    sequencer.start();
+    await sequencer.drain(5_000);
+    await database.owner.query(
+      "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'sequencer test' AND datname = current_database()",
+    );
+    await writer.append(readDraft());
+    await sequencer.drain(5_000);
+    expect(await checkLedger()).toBe(3);
+    await sequencer.stop();
+  });
+});
+
+describe('a log', () => {
+  it('takes records only after its START, which is its first entry however many processes start it', async () => {
+    const [one, two] = await Promise.all([testLedger(database, []), testLedger(database, [])]);
+    await expect(one.writer.append(readDraft('T-EU'))).rejects.toMatchObject({ code: 'AUDIT_UNAVAILABLE' });
+    expect(() => one.writer.prepare(readDraft('T-EU'))).toThrow('cannot be written');
+    await Promise.all([one.createLogs(['T-EU']), two.createLogs(['T-EU'])]);
+    await Promise.all([one.writer.append(readDraft('T-EU')), two.writer.append(readDraft('T-EU'))]);
+    await one.settle(5_000);
+    const { rows } = await database.owner.query<{ kind: string }>(
+      "SELECT convert_from(record, 'UTF8')::json ->> 'kind' AS kind FROM ledger_leaf l JOIN ledger_entry ON id = entry_id WHERE l.log = 'T-EU' ORDER BY idx",
+    );
+    expect(rows.map(({ kind }) => kind)).toEqual(['START', 'READ', 'READ']);
+    await Promise.all([one.close(), two.close()]);
+  });
+});
+
+describe('a record that was changed before it was sequenced', () => {
+  it.each([
+    ['its bytes', "SET record = set_byte(record, 20, 65) WHERE log = 'T-CN' AND number = 2"],
+    [
+      'its bytes and its hash',
+      "SET record = set_byte(record, 20, 65), record_hash = sha256(set_byte(record, 20, 65)) WHERE log = 'T-CN' AND number = 2",
+    ],
+    ['its log', "SET log = 'T-US', number = 99 WHERE log = 'T-CN' AND number = 2"],
+  ])('%s: stops the sequencer loudly and is not integrated', async (_, change) => {
+    const ledger = await testLedger(database);
+    await ledger.settle(5_000);
+    const blocker = await database.owner.connect();
+    await blocker.query('BEGIN');
+    await blocker.query('SELECT pg_current_xact_id()');
+    await writer.append(readDraft());
+    await tamper(database, `UPDATE ledger_entry ${change}`);
+    await blocker.query('ROLLBACK');
+    blocker.release();
+    await expect(ledger.settle(5_000)).rejects.toMatchObject({ code: 'INTEGRITY_FAILED', kind: 'record' });
+    expect((await ledger.health()).problem).toMatch(/^Entry row \d+ of log T-/);
+    const { rows } = await database.owner.query(
+      'SELECT 1 FROM ledger_leaf JOIN ledger_entry ON id = entry_id AND number > 1',
+    );
+    expect(rows).toEqual([]);
+    await ledger.close();
+  });
+});

@@ -1,0 +1,54 @@
+import pg from 'pg';
+import { databaseFault } from '../persistence/sqlstate.js';
+import type { Queryable, Statement } from '../persistence/statement.js';
+
+/**
+ * One connection of its own, outside every pool: it carries session-level advisory locks, which end with it. Whoever
+ * holds the session holds the locks, and a session that has ended is never used again.
+ */
+export interface Session extends Queryable {
+  /** Settles when the connection has ended, for whatever reason. Never rejects. */
+  readonly ended: Promise<void>;
+  close(): Promise<void>;
+}
+
+/** Opens a session; makes a new one on every call. */
+export type Connect = () => Promise<Session>;
+
+/** A {@link Connect} to a database with one role's URL. Failures are DatabaseFaults. */
+export function connectTo(url: string, applicationName: string): Connect {
+  return async () => {
+    const client = new pg.Client({
+      connectionString: url,
+      application_name: applicationName,
+      statement_timeout: 15_000,
+      connectionTimeoutMillis: 5_000,
+      idle_in_transaction_session_timeout: 10_000,
+      keepAlive: true,
+    });
+    const ended = new Promise<void>((resolve) => {
+      client.once('end', () => resolve());
+    });
+    // A lost connection is told by `ended` and by the next statement; without a listener it would end the process.
+    client.on('error', () => undefined);
+    try {
+      await client.connect();
+    } catch (error) {
+      throw databaseFault(error);
+    }
+    return {
+      ended,
+      async query<Row>(statement: Statement): Promise<Row[]> {
+        try {
+          return (await client.query({ ...statement, values: [...statement.values] })).rows as Row[];
+        } catch (error) {
+          throw databaseFault(error);
+        }
+      },
+      close: () => client.end(),
+    };
+  };
+}
+
+/** Key of the advisory lock of the leading sequencer ("CUSTLEDG" in ASCII). */
+export const LEADER_LOCK = '4851875795083543623';

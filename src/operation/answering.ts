@@ -1,0 +1,49 @@
+import { Failure } from '../kernel/failure.js';
+import type { Receipt } from '../ledger/record.js';
+import type { LedgerWriter } from '../ledger/writer.js';
+import type { PolicyEngine } from '../policy/engine.js';
+import { newId } from '../kernel/identifier.js';
+import type { Document } from './document.js';
+
+/** What must be true before an answer leaves, for every transport. */
+export class Answering {
+  constructor(
+    private readonly ledger: LedgerWriter,
+    private readonly policy: PolicyEngine,
+  ) {}
+
+  /**
+   * Makes the records of a document durable. A document of a known caller that failed before any operation began (it did
+   * not fit the schema, or was too large) is recorded as refused. Rejects with AUDIT_UNAVAILABLE: then no data may leave.
+   */
+  async settle(document: Document, firstCode: string | null): Promise<readonly Receipt[]> {
+    if (firstCode !== null && document.untouched && document.actor !== null) {
+      document.record({
+        ...document.frame(),
+        operation: '(document)',
+        kind: 'READ',
+        outcome: 'denied',
+        code: firstCode,
+        accesses: [],
+      });
+    }
+    return document.flush(this.ledger);
+  }
+
+  /** `extensions.policy` of an answer, or null where no governed type was read. */
+  policyReport(document: Document): Record<string, unknown> | null {
+    const { masked, hidden, any } = document.report();
+    if (!any) return null;
+    return { decisionId: newId(), policyVersion: this.policy.version, purpose: document.facts.purpose, masked, hidden };
+  }
+}
+
+export function auditUnavailable(cause: unknown): Failure {
+  if (cause instanceof Failure && cause.code === 'AUDIT_UNAVAILABLE') return cause;
+  return new Failure(
+    'AUDIT_UNAVAILABLE',
+    'The request could not be recorded.',
+    'No data was released. Try again later.',
+    { cause },
+  );
+}

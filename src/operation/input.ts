@@ -1,0 +1,57 @@
+import type { AttributeDeclaration } from '../kernel/attribute.js';
+import { instantText } from '../kernel/clock.js';
+import { Failure } from '../kernel/failure.js';
+import { isId } from '../kernel/identifier.js';
+import { looksMasked } from '../policy/mask.js';
+
+const DATE = /^\d{4}(-\d{2}(-\d{2})?)?$/;
+
+function refuse(type: string, field: string, problem: string, nextStep: string): never {
+  throw new Failure('BAD_USER_INPUT', `${type}.${field} ${problem}.`, nextStep, {
+    extensions: { field: `${type}.${field}` },
+  });
+}
+
+/**
+ * Checks one value that a caller wants to write. A value in the shape of a mask is refused: a form that was filled from a
+ * masked answer and saved back must not destroy what it could not see. Never names the value.
+ */
+export function checkInput(type: string, attribute: AttributeDeclaration, value: unknown): unknown {
+  const { field, kind, maximum } = attribute;
+  if (value === null) return null;
+  if (kind === 'year' || kind === 'count') {
+    return Number.isInteger(value) ? value : refuse(type, field, 'is a whole number', 'Send an integer.');
+  }
+  if (typeof value !== 'string') return refuse(type, field, 'is a text', 'Send a string.');
+  const text = value.normalize('NFC').trim();
+  if (text === '') return null;
+  if (hasControlCharacter(text)) return refuse(type, field, 'holds a control character', 'Send plain text.');
+  if ([...text].length > maximum) return refuse(type, field, `is longer than ${maximum} characters`, 'Shorten it.');
+  if (attribute.mask !== 'M_SAME' && looksMasked(text)) {
+    return refuse(type, field, 'looks like a masked value', 'Leave the field out to keep what is stored.');
+  }
+  if (kind === 'date') return checkDate(type, field, text);
+  if (kind === 'instant') return checkInstant(type, field, text);
+  if (kind === 'id' && !isId(text)) return refuse(type, field, 'is an id', 'Send an id that this system gave out.');
+  return text;
+}
+
+/** A calendar date of FHIR: a year, a month or a day that exists. */
+function checkDate(type: string, field: string, text: string): string {
+  if (!DATE.test(text)) return refuse(type, field, 'is not a date', 'Send YYYY, YYYY-MM or YYYY-MM-DD.');
+  const [year = '', month = '01', day = '01'] = text.split('-');
+  const parsed = Date.parse(`${year}-${month}-${day}T00:00:00Z`);
+  const exists = !Number.isNaN(parsed) && instantText(parsed).startsWith(`${year}-${month}-${day}T`);
+  return exists && Number(year) >= 1850 ? text : refuse(type, field, 'is not a date', 'Send a day that exists.');
+}
+
+function checkInstant(type: string, field: string, text: string): string {
+  const instant = /[zZ]|[+-]\d{2}:\d{2}$/.test(text) ? Date.parse(text) : Number.NaN;
+  if (Number.isNaN(instant))
+    return refuse(type, field, 'is not an instant with a zone', 'Send RFC 3339, such as 2026-01-31T08:00:00Z.');
+  return instantText(instant);
+}
+
+function hasControlCharacter(text: string): boolean {
+  return /[\p{Cc}--[\n\r\t]]/v.test(text);
+}

@@ -1,0 +1,47 @@
+import type { Actor } from '../kernel/actor.js';
+import { Failure } from '../kernel/failure.js';
+import type { Database } from '../persistence/database.js';
+
+export interface Limit {
+  readonly perMinute: number;
+  readonly perDay: number;
+}
+
+const MINUTE = 60_000;
+const DAY = 86_400_000;
+
+/**
+ * Counts uses per account in fixed windows, in PostgreSQL, so that several API processes share one count. A use is counted
+ * before it is made: a refused and a failed use count too. Owns the table `rate_limit`.
+ */
+export class LimitStore {
+  constructor(private readonly database: Database) {}
+
+  /** Takes one use or throws RATE_LIMITED. */
+  async take(actor: Actor, action: string, limit: Limit, now: Date): Promise<void> {
+    const windows = [MINUTE, DAY].map((length) => new Date(Math.floor(now.getTime() / length) * length));
+    const rows = await this.database.query<{ length: number; uses: number }>(actor.tenant, {
+      name: 'rate-limit-take',
+      text:
+        `INSERT INTO rate_limit AS r (tenant_id, account_id, action, seconds, window_start, uses) ` +
+        `SELECT $1, $2::uuid, $3, w.seconds, w.start, 1 FROM unnest($4::integer[], $5::timestamptz[]) AS w(seconds, start) ` +
+        `ON CONFLICT (tenant_id, account_id, action, seconds) DO UPDATE SET ` +
+        `uses = CASE WHEN r.window_start = excluded.window_start THEN r.uses + 1 ELSE 1 END, window_start = excluded.window_start ` +
+        `RETURNING seconds AS length, uses`,
+      values: [actor.tenant, actor.id, action, [MINUTE / 1000, DAY / 1000], windows],
+    });
+    for (const { length, uses } of rows) {
+      const most = length === DAY / 1000 ? limit.perDay : limit.perMinute;
+      if (uses <= most) continue;
+      const period = length === DAY / 1000 ? 'day' : 'minute';
+      throw new Failure(
+        'RATE_LIMITED',
+        `At most ${most} uses a ${period} are allowed.`,
+        `Wait for the next ${period}.`,
+        {
+          extensions: { limit: most, period },
+        },
+      );
+    }
+  }
+}

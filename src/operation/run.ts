@@ -1,0 +1,211 @@
+import { Failure } from '../kernel/failure.js';
+import { databaseFault, DatabaseFault } from '../persistence/sqlstate.js';
+import type { Document } from './document.js';
+import { IdempotencyStore, type IdempotentRequest } from './idempotency.store.js';
+import type { AnyOperation, OperationDefinition } from './operation.js';
+import { Scope } from './scope.js';
+import type { Selection } from './selection.js';
+import type { ScopeServices } from './services.js';
+import type { View } from './view.js';
+import { versionConflict, type Writing } from './writing.js';
+
+/**
+ * The door. GraphQL, imports, jobs and commands enter here and nowhere else: decide, begin, handle, record, commit.
+ * The only place where policy, transaction and ledger meet. A refused or failed operation leaves a record too.
+ */
+export class Operations {
+  constructor(private readonly services: ScopeServices) {}
+
+  /**
+   * Runs one operation for the document's actor. Reads are recorded with their document; a write is recorded in the
+   * statement that makes it. Throws a Failure; whatever else goes wrong inside becomes one without its cause.
+   */
+  async run<Arguments, Result>(
+    operation: OperationDefinition<Arguments, Result>,
+    document: Document,
+    input: Arguments,
+    selection: Selection,
+  ): Promise<Result> {
+    try {
+      const purpose = this.purpose(document);
+      const scope = new Scope(this.services, document, purpose, selection);
+      const decision = scope.decide(operation.action, operation.type);
+      if (!decision.allowed) throw this.refused(operation);
+      if (operation.mode === 'read') {
+        document.beginRead(operation, this.services.policy.hash, decision.ruleIds);
+        return await operation.handler(scope, input);
+      }
+      return await this.write(operation, scope, input);
+    } catch (error) {
+      const failure = asFailure(error, operation.mode);
+      this.recordRefusal(operation, document, failure);
+      throw failure;
+    }
+  }
+
+  /** The purpose of the request: one the vocabulary knows and the actor's role may state. */
+  private purpose(document: Document): string {
+    const actor = document.requireActor();
+    const { purpose } = document.facts;
+    const { policy } = this.services;
+    if (purpose === null || purpose === '') {
+      throw new Failure(
+        'PURPOSE_REQUIRED',
+        'The request states no purpose of use.',
+        'Send the header X-Purpose-Of-Use.',
+      );
+    }
+    if (policy.knowsPurpose(purpose) && policy.purposesOf(actor.role).includes(purpose)) return purpose;
+    throw new Failure(
+      'PURPOSE_NOT_PERMITTED',
+      'Your role may not act for this purpose.',
+      'Send one of the purposes that the query "me" lists.',
+    );
+  }
+
+  private refused(operation: Pick<OperationDefinition<never, unknown>, 'refusal' | 'action' | 'type'>): Failure {
+    if (operation.refusal === 'NOT_FOUND') {
+      return new Failure('NOT_FOUND', 'There is no such record.', 'Check the id, or list what you may see.', {
+        recordedAs: 'FORBIDDEN',
+      });
+    }
+    return new Failure(
+      'FORBIDDEN',
+      `You may not ${operation.action} ${operation.type} for this purpose.`,
+      'State another purpose, or ask the security team.',
+    );
+  }
+
+  private async write<Arguments, Result>(
+    operation: OperationDefinition<Arguments, Result>,
+    scope: Scope,
+    input: Arguments,
+  ): Promise<Result> {
+    const asked = this.idempotent(operation, scope, input);
+    if (asked !== null) {
+      const earlier = await this.services.idempotency.find(scope.actor, asked, scope.now);
+      if (earlier !== null) return (await this.repeat(operation, scope, earlier)) as Result;
+    }
+    const result = await operation.handler(scope, input);
+    const writing = scope.written;
+    if (writing === null || writing.unit.empty) return result;
+    const created = asked === null ? null : (result as View).id;
+    if (asked !== null && created !== null) {
+      const row = this.services.idempotency.row(scope.actor, asked, created, scope.now);
+      writing.unit.insert('idempotency_key', row);
+    }
+    try {
+      await this.commit(operation, scope, writing);
+    } catch (error) {
+      if (asked === null || databaseFault(error).constraint !== IdempotencyStore.constraint) throw error;
+      const winner = await this.services.idempotency.find(scope.actor, asked, scope.now);
+      if (winner === null) throw error;
+      return (await this.repeat(operation, scope, winner)) as Result;
+    }
+    return result;
+  }
+
+  /**
+   * Commits rows and record in one statement. When the statement failed, whether or not it happened, its number is
+   * closed by a VOID record: the unique key of the ledger lets only one of the two exist.
+   */
+  private async commit(operation: AnyOperation, scope: Scope, writing: Writing): Promise<void> {
+    const { ledger, database, policy } = this.services;
+    const record = ledger.prepare({
+      ...scope.document.frame(),
+      policy: policy.hash,
+      rules: [...writing.rules].sort(),
+      operation: operation.name,
+      kind: operation.kind,
+      outcome: 'success',
+      code: null,
+      accesses: writing.access(),
+    });
+    const statement = writing.unit.statement((bind, from) => ledger.insertion(record, bind, from));
+    let happened: boolean | undefined;
+    try {
+      const [row] = await database.query<{ happened: boolean }>(scope.actor.tenant, statement);
+      happened = row?.happened;
+    } catch (error) {
+      ledger.void(record);
+      throw error;
+    }
+    if (happened !== true) {
+      ledger.void(record);
+      throw versionConflict(operation.type);
+    }
+    scope.document.committed(operation, {
+      writer: record.writer,
+      number: record.number,
+      recordHash: record.hash.toString('hex'),
+    });
+  }
+
+  /** The answer to a repeated creation: what it created, read again under today's decision. */
+  private repeat(operation: AnyOperation, scope: Scope, id: string): Promise<View> {
+    scope.document.beginRead(operation, this.services.policy.hash, []);
+    return scope.get(operation.type, id);
+  }
+
+  private idempotent({ name, kind }: AnyOperation, scope: Scope, input: unknown): IdempotentRequest | null {
+    const { idempotencyKey } = scope.document.facts;
+    if (idempotencyKey === null || kind !== 'CREATE') return null;
+    const { tenant } = scope.actor;
+    const digest = (label: string, text: string) => this.services.vault.keyedDigest(tenant, label, text);
+    return {
+      key: digest('idempotency-key', idempotencyKey),
+      request: digest('idempotency-request', `${name} ${JSON.stringify(input)}`),
+    };
+  }
+
+  private recordRefusal(operation: AnyOperation, document: Document, failure: Failure): void {
+    if (document.actor === null) return;
+    document.record({
+      ...document.frame(),
+      operation: operation.name,
+      kind: operation.kind,
+      outcome: DENIALS.has(failure.code) ? 'denied' : 'failed',
+      code: failure.options.recordedAs ?? failure.code,
+      accesses: [],
+    });
+  }
+}
+
+const DENIALS = new Set([
+  'FORBIDDEN',
+  'NOT_FOUND',
+  'PURPOSE_REQUIRED',
+  'PURPOSE_NOT_PERMITTED',
+  'FIELD_NOT_FILTERABLE',
+  'RATE_LIMITED',
+  'QUERY_COST_EXCEEDED',
+  'CURSOR_INVALID',
+]);
+
+/**
+ * What a caller may hear of an error. When the statement of a write fails for a reason that is not the caller's, neither the
+ * rows nor their record were committed: that is an audit that is not available.
+ */
+export function asFailure(error: unknown, mode: 'read' | 'write'): Failure {
+  if (error instanceof Failure) return error;
+  const fault = error instanceof DatabaseFault ? error.kind : 'none';
+  if (fault === 'unique' || fault === 'reference') {
+    return new Failure('BAD_USER_INPUT', 'The record contradicts one that exists.', 'Read it again before you write.', {
+      cause: error,
+    });
+  }
+  if (mode === 'write' && fault !== 'none' && fault !== 'tenant') {
+    return new Failure(
+      'AUDIT_UNAVAILABLE',
+      'The operation could not be recorded.',
+      'Nothing was done. Try again later.',
+      { cause: error },
+    );
+  }
+  return new Failure(
+    'INTERNAL_SERVER_ERROR',
+    'The operation failed.',
+    'Try again; give the request id to the operator.',
+    { cause: error },
+  );
+}

@@ -1,0 +1,232 @@
+import type { Actor } from '../kernel/actor.js';
+import { registry, type DataGroup } from '../kernel/attribute.js';
+import { Failure, notFound } from '../kernel/failure.js';
+import { isId } from '../kernel/identifier.js';
+import { sealedColumn } from '../persistence/attribute.js';
+import type { Decision, PolicyAction, PolicyContext } from '../policy/decision.js';
+import { Connection } from './connection.js';
+import { Cursors } from './cursor.js';
+import type { Document } from './document.js';
+import { pageSize, positionOf, Reader } from './reader.js';
+import type { FetchedRow, ListArguments, Page, PageArguments } from './reader.js';
+import type { Selection } from './selection.js';
+import type { ScopeServices } from './services.js';
+import { Reading, type View } from './view.js';
+import { Writing } from './writing.js';
+
+const STANDARD_PAGE = 20;
+const LARGEST_MATCH = 20;
+const readings = new WeakMap<Decision['shape'], Map<string, Reading>>();
+
+/**
+ * The only handle on data. Bound to one actor, one purpose and one document; every read it makes carries the row predicate
+ * and the visibility bits of the policy's decision, and gives out views that are already masked. Lives as long as its operation.
+ */
+export class Scope {
+  readonly actor: Actor;
+  private writingUnit: Writing | null = null;
+
+  constructor(
+    readonly services: ScopeServices,
+    readonly document: Document,
+    readonly purpose: string,
+    readonly selection: Selection,
+  ) {
+    this.actor = document.requireActor();
+  }
+
+  get now(): Date {
+    return this.services.clock.now();
+  }
+
+  decide(action: PolicyAction, type: string): Decision {
+    return this.services.policy.decide(this.actor, this.purpose, action, type);
+  }
+
+  /** A page of a type. `totalCount` costs a second statement and is only asked for when it is selected. */
+  async list(type: string, input: ListArguments): Promise<Connection> {
+    const reading = this.reading(type);
+    const cursors = this.cursors([type, input.filter ?? null, input.sort ?? null]);
+    const reader = this.reader(reading);
+    const [page, totalCount] = await Promise.all([
+      reader.list(input, cursors, STANDARD_PAGE),
+      this.selection.totalCount ? reader.count(input) : null,
+    ]);
+    return this.connection(reading, page, cursors, totalCount);
+  }
+
+  /** One record. A missing, a foreign and a forbidden one are the same to the caller; the ledger knows which it was. */
+  async get(type: string, id: string): Promise<View> {
+    const reading = this.reading(type);
+    const row = isId(id) ? await this.reader(reading).one(id) : null;
+    if (row === null) throw notFound();
+    if (!row.visible) throw notFound('NO_CARE_RELATIONSHIP');
+    const [view] = await this.show(reading, [row]);
+    if (view === undefined) throw notFound();
+    return view;
+  }
+
+  /**
+   * The page of children of one parent. Parents of the same document are asked for together: the number of statements
+   * depends on the nested lists of the document, not on the number of parents.
+   */
+  children(type: string, parent: View, input: PageArguments): Promise<Connection> {
+    const { subject } = registry.noun(type);
+    if (typeof subject !== 'object') throw new Error(`${type} has no parent.`);
+    const reading = this.reading(type);
+    const size = pageSize(input.first, STANDARD_PAGE);
+    const after = input.after ?? null;
+    const cursors = this.cursors([type, subject.foreignKey]);
+    const key = JSON.stringify([type, size, after, [...this.selection.fields], this.selection.fieldAccess]);
+    const load = async (parents: readonly string[]): Promise<Connection[]> => {
+      const rows = await this.reader(reading).children(parents, subject.foreignKey, size, after, cursors);
+      const byParent = Map.groupBy(rows, (row) => row.parent_id ?? '');
+      await this.loadKeys(rows);
+      return Promise.all(
+        parents.map((id) => {
+          const found = byParent.get(id) ?? [];
+          const page = {
+            rows: found.slice(0, size),
+            hasNextPage: found.length > size,
+            hasPreviousPage: after !== null,
+          };
+          return this.connection(reading, page, cursors, null);
+        }),
+      );
+    };
+    return this.document.loader<Connection>(key, load).load(parent.id);
+  }
+
+  /** The record that another one refers to, or null where there is none for the caller. Asked for together, like children. */
+  reference(type: string, id: string | null): Promise<View | null> {
+    if (id === null) return Promise.resolve(null);
+    const reading = this.reading(type);
+    const key = JSON.stringify([type, 'reference', [...this.selection.fields], this.selection.fieldAccess]);
+    const load = async (ids: readonly string[]): Promise<(View | null)[]> => {
+      const views = await this.show(reading, await this.reader(reading).byIds(ids));
+      const byId = new Map(views.map((view) => [view.id, view]));
+      return ids.map((one) => byId.get(one) ?? null);
+    };
+    return this.document.loader<View | null>(key, load).load(id);
+  }
+
+  /**
+   * Exact lookup by a sealed field: equality of the blind index, then of the opened value. `matches` compares the opened
+   * value with the one asked for. More than one match is answered like none: a lookup never enumerates.
+   */
+  async lookup(type: string, field: string, normalised: string, matches: (opened: string) => boolean): Promise<View> {
+    const attribute = registry.attribute(type, field);
+    const decision = this.decide('lookup', type);
+    const permission = decision.lookup;
+    if (attribute.blindIndex === null || permission === null || !permission.fields.has(field)) {
+      throw new Failure(
+        'FORBIDDEN',
+        `You may not look up by ${type}.${field}.`,
+        'Ask the security team for the right.',
+      );
+    }
+    await this.services.limits.take(this.actor, `lookup:${type}`, permission, this.now);
+    const index = this.services.vault.blindIndex(this.actor.tenant, `${type}.${field}`, normalised);
+    const reading = this.reading(type);
+    const candidates = await this.reader(reading, [sealedColumn(attribute.group)]).byIndex(
+      attribute.blindIndex,
+      index,
+      LARGEST_MATCH,
+    );
+    await this.loadKeys(candidates);
+    const found = candidates.filter((row) => {
+      const opened = this.openSealed(type, row, attribute.group)[field];
+      return typeof opened === 'string' && matches(opened);
+    });
+    const [row, ...others] = found;
+    if (row === undefined || others.length > 0) throw notFound(others.length > 0 ? 'AMBIGUOUS' : undefined);
+    const [view] = await this.show(reading, [row]);
+    if (view === undefined) throw notFound();
+    return view;
+  }
+
+  /** What this operation writes. One statement per operation; nothing is written before the operation ends. */
+  get write(): Writing {
+    this.writingUnit ??= new Writing(this);
+    return this.writingUnit;
+  }
+
+  get written(): Writing | null {
+    return this.writingUnit;
+  }
+
+  reading(type: string): Reading {
+    const decision = this.decide('read', type);
+    if (!decision.allowed) {
+      throw new Failure(
+        'FORBIDDEN',
+        `You may not read ${type} for this purpose.`,
+        'State another purpose, or ask the security team.',
+      );
+    }
+    const key = `${[...this.selection.fields].join(' ')}${this.selection.fieldAccess ? ' +' : ''}`;
+    let known = readings.get(decision.shape);
+    if (known === undefined) readings.set(decision.shape, (known = new Map()));
+    let reading = known.get(key);
+    if (reading === undefined)
+      known.set(key, (reading = new Reading(registry.noun(type), decision.shape, this.selection)));
+    return reading;
+  }
+
+  context(): PolicyContext {
+    return { now: this.now, timeZone: this.actor.timeZone };
+  }
+
+  private reader(reading: Reading, extra: readonly string[] = []): Reader {
+    const decision = this.decide('read', reading.noun.type);
+    return new Reader(this.services.database, this.actor.tenant, reading, decision, this.context(), extra);
+  }
+
+  private cursors(list: unknown): Cursors {
+    return new Cursors(this.services.vault, {
+      account: this.actor.id,
+      purpose: this.purpose,
+      policy: this.services.policy.hash,
+      list,
+    });
+  }
+
+  private async connection(
+    reading: Reading,
+    page: Page,
+    cursors: Cursors,
+    totalCount: number | null,
+  ): Promise<Connection> {
+    const views = await this.show(reading, page.rows);
+    const edges = views.map((view, index) => ({ view, position: positionOf(page.rows[index] as FetchedRow) }));
+    return new Connection(edges, cursors, page, totalCount);
+  }
+
+  private async loadKeys(rows: readonly FetchedRow[]): Promise<void> {
+    const subjects = new Set<string>();
+    for (const row of rows) if (row.subject_id !== null) subjects.add(row.subject_id);
+    if (subjects.size > 0) await this.services.vault.loadSubjectKeys(this.actor.tenant, [...subjects]);
+  }
+
+  private async show(reading: Reading, rows: readonly FetchedRow[]): Promise<View[]> {
+    await this.loadKeys(rows);
+    const { now } = this;
+    return rows.map((row) => {
+      const address = {
+        tenant: this.actor.tenant,
+        type: reading.noun.type,
+        rowId: row.id,
+        subjectId: row.subject_id ?? '',
+      };
+      const view = reading.show(row, address, this.services.vault, now);
+      this.document.gather(reading.pattern(row.bits), row.subject_reference);
+      return view;
+    });
+  }
+
+  private openSealed(type: string, row: FetchedRow, group: DataGroup): Record<string, unknown> {
+    const sealed = row[sealedColumn(group)];
+    const address = { tenant: this.actor.tenant, type, rowId: row.id, subjectId: row.subject_id ?? '' };
+    return sealed instanceof Buffer ? this.services.vault.open(address, group, sealed) : {};
+  }
+}

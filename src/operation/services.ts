@@ -1,0 +1,18 @@
+import type { Clock } from '../kernel/clock.js';
+import type { LedgerWriter } from '../ledger/writer.js';
+import type { Database } from '../persistence/database.js';
+import type { PolicyEngine } from '../policy/engine.js';
+import type { Vault } from '../vault/vault.js';
+import type { IdempotencyStore } from './idempotency.store.js';
+import type { LimitStore } from './limit.store.js';
+
+/** What an operation stands on. Made once by the composition root. */
+export interface ScopeServices {
+  readonly database: Database;
+  readonly policy: PolicyEngine;
+  readonly vault: Vault;
+  readonly ledger: LedgerWriter;
+  readonly clock: Clock;
+  readonly limits: LimitStore;
+  readonly idempotency: IdempotencyStore;
+}

@@ -1,0 +1,73 @@
+import type { Bind } from '../policy/decision.js';
+import { Parameters } from './parameters.js';
+
+interface Step {
+  readonly name: string;
+  readonly text: string;
+  /** The step must touch exactly one row, or the unit did not happen. */
+  readonly guards: boolean;
+}
+
+/**
+ * Everything one operation writes, composed into ONE statement of data-modifying CTEs: rows, keys, idempotency and the
+ * ledger record commit together or not at all, in one round trip and one flush of the log. Owned by one scope.
+ */
+export class Unit {
+  private readonly parameters = new Parameters();
+  private readonly steps: Step[] = [];
+
+  readonly bind: Bind = this.parameters.bind;
+
+  get empty(): boolean {
+    return this.steps.length === 0;
+  }
+
+  get size(): number {
+    return this.steps.length;
+  }
+
+  insert(table: string, values: Readonly<Record<string, unknown>>): void {
+    const columns = Object.keys(values);
+    const bound = columns.map((column) => this.bind(values[column]));
+    this.add(`INSERT INTO ${table} (${columns.join(', ')}) VALUES (${bound.join(', ')}) RETURNING 1`, false);
+  }
+
+  /** Changes one row of the tenant if it still has the version; a unit with such a step has no other row to change. */
+  update(
+    table: string,
+    key: { tenant: string; id: string; version: number },
+    values: Readonly<Record<string, unknown>>,
+  ): void {
+    const changes = Object.entries(values).map(([column, value]) => `${column} = ${this.bind(value)}`);
+    this.add(
+      `UPDATE ${table} SET version = version + 1${changes.map((change) => `, ${change}`).join('')} ` +
+        `WHERE id = ${this.bind(key.id)} AND tenant_id = ${this.bind(key.tenant)} AND version = ${this.bind(key.version)} RETURNING 1`,
+      true,
+    );
+  }
+
+  /** Adds a value to an array column of an existing row, once. */
+  include(table: string, key: { tenant: string; id: string }, column: string, value: string): void {
+    const bound = this.bind(value);
+    this.add(
+      `UPDATE ${table} SET ${column} = array_append(array_remove(${column}, ${bound}::uuid), ${bound}::uuid) ` +
+        `WHERE id = ${this.bind(key.id)} AND tenant_id = ${this.bind(key.tenant)} RETURNING 1`,
+      false,
+    );
+  }
+
+  /** The whole statement, with the ledger's insertion at its end. It answers one row with `happened`. */
+  statement(insertion: (bind: Bind, from?: string) => string) {
+    const guards = this.steps.filter((step) => step.guards);
+    const from = guards.map((step) => step.name).join(' CROSS JOIN ');
+    const record = insertion(this.bind, from === '' ? undefined : `FROM ${from}`);
+    const happened = guards.map((step) => `(SELECT count(*) FROM ${step.name}) = 1`).join(' AND ') || 'TRUE';
+    const withs = this.steps.map((step) => `${step.name} AS (${step.text})`);
+    const text = `WITH ${[...withs, `record AS (${record})`].join(', ')} SELECT ${happened} AS happened`;
+    return this.steps.length > 6 ? this.parameters.unprepared(text) : this.parameters.statement(text);
+  }
+
+  private add(text: string, guards: boolean): void {
+    this.steps.push({ name: `step_${this.steps.length}`, text, guards });
+  }
+}

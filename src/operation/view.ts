@@ -1,0 +1,135 @@
+import type { AttributeDeclaration, DataGroup, NounDeclaration } from '../kernel/attribute.js';
+import { sealedColumn } from '../persistence/attribute.js';
+import type { Decision, FieldView } from '../policy/decision.js';
+import { ageBand, applyMask } from '../policy/mask.js';
+import type { SealAddress, Vault } from '../vault/vault.js';
+import type { Selection } from './selection.js';
+
+/** What leaves the scope: plain values, already masked. A hidden field is null, like an empty one. */
+export type View = { readonly __typename: string; readonly id: string } & Readonly<Record<string, unknown>>;
+
+export interface FieldReport {
+  readonly field: string;
+  readonly state: 'CLEAR' | 'MASKED' | 'HIDDEN';
+  readonly mask: string | null;
+}
+
+/** A row as the database gave it: columns by name, sealed groups unopened. */
+export type Row = Readonly<Record<string, unknown>> & { readonly id: string; readonly bits: number };
+
+interface Step {
+  readonly attribute: AttributeDeclaration;
+  readonly view: FieldView;
+}
+
+/** How rows with one pattern of visibility bits become views: computed once per decision, selection and pattern. */
+export interface Pattern {
+  readonly type: string;
+  /** States of the selected fields: what the ledger records. */
+  readonly selected: Readonly<Record<string, FieldReport['state']>>;
+  readonly masked: readonly FieldReport[];
+  readonly hidden: readonly FieldReport[];
+  readonly access: readonly FieldReport[];
+  readonly steps: readonly Step[];
+  readonly groups: readonly DataGroup[];
+}
+
+const HIDDEN: FieldView = { state: 'HIDDEN', mask: null };
+
+/** One type, one shape of decision, one selection: which columns to fetch and how to show them. Shared by all actors of a role. */
+export class Reading {
+  readonly attributes: readonly AttributeDeclaration[];
+  readonly columns: readonly string[];
+  private readonly patterns = new Map<number, Pattern>();
+
+  constructor(
+    readonly noun: NounDeclaration,
+    private readonly shape: Decision['shape'],
+    private readonly selection: Selection,
+  ) {
+    this.attributes = [...noun.attributes.values()].filter((one) => selection.fields.has(one.field));
+    const columns = new Set<string>();
+    for (const attribute of this.attributes) {
+      if (attribute.column !== null) columns.add(attribute.column);
+      else columns.add(sealedColumn(attribute.group));
+    }
+    columns.delete('id');
+    this.columns = [...columns];
+  }
+
+  pattern(bits: number): Pattern {
+    const known = this.patterns.get(bits);
+    if (known !== undefined) return known;
+    const made = this.describe(bits);
+    this.patterns.set(bits, made);
+    return made;
+  }
+
+  private describe(bits: number): Pattern {
+    const visibility = this.shape.visibility(bits);
+    const viewOf = (field: string) => visibility.fields.get(field) ?? HIDDEN;
+    const report = (one: AttributeDeclaration): FieldReport => ({ field: one.field, ...viewOf(one.field) });
+    const reports = this.attributes.map(report);
+    const steps = this.attributes.map((attribute) => ({ attribute, view: viewOf(attribute.field) }));
+    const shown = steps.filter((step) => step.view.state !== 'HIDDEN' && step.attribute.column === null);
+    return {
+      type: this.noun.type,
+      selected: Object.freeze(Object.fromEntries(reports.map((one) => [one.field, one.state]))),
+      masked: reports.filter((one) => one.state === 'MASKED'),
+      hidden: reports.filter((one) => one.state === 'HIDDEN'),
+      access: this.selection.fieldAccess ? [...this.noun.attributes.values()].map(report) : [],
+      steps,
+      groups: [...new Set(shown.map((step) => step.attribute.group))],
+    };
+  }
+
+  /**
+   * Makes the view of a row. Opens the sealed groups of which at least one selected field is shown, and no other.
+   * The subject's key must be loaded. Throws INTEGRITY_FAILED when a sealed value was changed or moved.
+   */
+  show(row: Row, address: SealAddress, vault: Vault, now: Date): View {
+    const pattern = this.pattern(row.bits);
+    const opened: Record<string, unknown> = {};
+    for (const group of pattern.groups) {
+      const sealed = row[sealedColumn(group)];
+      if (sealed instanceof Buffer) Object.assign(opened, vault.open(address, group, sealed));
+    }
+    return this.render(pattern, row, opened, now);
+  }
+
+  /** Makes the view of values that are at hand unsealed: the answer to a write. */
+  render(pattern: Pattern, row: Row, opened: Readonly<Record<string, unknown>>, now: Date): View {
+    const facts = { now, birthDate: typeof opened['birthDate'] === 'string' ? opened['birthDate'] : null };
+    const view: Record<string, unknown> = { __typename: this.noun.type, id: row.id };
+    for (const { attribute, view: shown } of pattern.steps) {
+      if (shown.state === 'HIDDEN') {
+        view[attribute.field] = null;
+        continue;
+      }
+      const value = valueOf(attribute, row, opened, now);
+      view[attribute.field] =
+        shown.state === 'MASKED' && value !== null ? applyMask(shown.mask ?? 'M_NULL', value, facts) : value;
+    }
+    view['fieldAccess'] = pattern.access;
+    return view as View;
+  }
+}
+
+function valueOf(
+  attribute: AttributeDeclaration,
+  row: Row,
+  opened: Readonly<Record<string, unknown>>,
+  now: Date,
+): string | number | null {
+  if (attribute.column !== null) return plain(row[attribute.column]);
+  if (attribute.computed === 'ageBand') {
+    const birthDate = opened['birthDate'];
+    return typeof birthDate === 'string' ? ageBand(birthDate, now) : null;
+  }
+  return plain(opened[attribute.field]);
+}
+
+function plain(value: unknown): string | number | null {
+  if (typeof value === 'string' || typeof value === 'number') return value;
+  return value instanceof Date ? value.toISOString() : null;
+}

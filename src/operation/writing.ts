@@ -1,0 +1,344 @@
+import { registry, type AttributeDeclaration, type DataGroup, type NounDeclaration } from '../kernel/attribute.js';
+import { Failure, notFound } from '../kernel/failure.js';
+import { isId, newId, newReference } from '../kernel/identifier.js';
+import type { Access } from '../ledger/record.js';
+import { sealedColumn } from '../persistence/attribute.js';
+import type { Decision, PolicyAction } from '../policy/decision.js';
+import { facet } from './facet.js';
+import { checkInput } from './input.js';
+import { aliasesOf, fromClause, subjectColumns } from './noun-table.js';
+import { Parameters } from './parameters.js';
+import { asParent, factColumns, newFacts, readFacts, type Facts } from './row-facts.js';
+import type { Scope } from './scope.js';
+import { Unit } from './unit.js';
+import { Reading, type Row, type View } from './view.js';
+
+/** The patient that a write concerns: key, name in the ledger, and the facts that child policies inherit. */
+export interface Subject {
+  readonly id: string;
+  readonly reference: string;
+  readonly facts: Facts;
+}
+export interface CreateOptions {
+  readonly subject?: Subject;
+  /** Normalised texts of the fields that have a blind index. */
+  readonly indexed?: Readonly<Record<string, string | null>>;
+  /** Columns without a class: labels, references, source keys. Set by the domain, never by a client. */
+  readonly internal?: Readonly<Record<string, unknown>>;
+}
+export interface Created {
+  readonly id: string;
+  readonly view: View;
+  /** The new subject, when the row is one. */
+  readonly subject: Subject | null;
+}
+
+export interface SourceColumns {
+  readonly source_index: Buffer;
+  readonly source_content: Buffer;
+}
+export interface Imported {
+  readonly id: string;
+  readonly content: Buffer;
+}
+
+type Values = Readonly<Record<string, unknown>>;
+
+/** The writes of one operation: checked against the policy before and after, sealed by group, staged in one unit. */
+export class Writing {
+  readonly unit = new Unit();
+  private readonly accesses = new Map<string, { rows: number; fields: Set<string>; subjects: Set<string> }>();
+  readonly rules = new Set<string>();
+
+  constructor(private readonly scope: Scope) {}
+
+  /** What the ledger says of this unit. */
+  access(): Access[] {
+    return [...this.accesses].map(([type, { rows, fields, subjects }]) => ({
+      type,
+      rows,
+      fields: Object.fromEntries([...fields].sort().map((field) => [field, 'WRITTEN' as const])),
+      subjects: [...subjects],
+    }));
+  }
+
+  /** Stages a new row. FORBIDDEN when the policy does not let the actor write one of the fields or make such a row. */
+  create(type: string, values: Values, options: CreateOptions = {}): Created {
+    const { actor, services, now } = this.scope;
+    const noun = registry.noun(type);
+    const decision = this.permission('create', type);
+    const checked = this.checked(noun, decision, values);
+    const id = newId(now.getTime());
+    const isSubject = noun.subject === 'self';
+    const reference = isSubject ? newReference() : (options.subject?.reference ?? '');
+    const subjectId = isSubject ? id : (options.subject?.id ?? '');
+    const row: Record<string, unknown> = { id, tenant_id: actor.tenant };
+    if (noun.attributes.has('version')) row['version'] = 1;
+    if (noun.attributes.has('createdAt')) row['created_at'] = now;
+    if (isSubject) Object.assign(row, { subject_reference: reference, care_team_ids: [] });
+    if (typeof noun.subject === 'object') row[noun.subject.foreignKey] = subjectId;
+    if (isSubject) this.unit.insert('subject_key', subjectKeyRow(services.vault.createSubjectKey(actor.tenant, id)));
+    Object.assign(row, options.internal, this.columns(noun, checked), this.indexes(noun, options.indexed ?? {}));
+    const address = { tenant: actor.tenant, type, rowId: id, subjectId };
+    for (const [group, members] of sealedGroups(noun, checked)) {
+      row[sealedColumn(group)] = services.vault.seal(address, group, members);
+    }
+    const facts = { ...newFacts(noun, row, actor), ...options.subject?.facts };
+    if (!decision.matches(facts)) throw this.refusal(type, options.subject);
+    this.unit.insert(noun.table, row);
+    if (noun.maintains !== null && options.subject !== undefined) {
+      const parent = registry.noun(typeof noun.subject === 'object' ? noun.subject.parent : type);
+      const value = String(checked[noun.maintains.from]);
+      this.unit.include(parent.table, { tenant: actor.tenant, id: subjectId }, noun.maintains.column, value);
+    }
+    this.note(type, Object.keys(checked), reference, decision);
+    const subject = isSubject ? { id, reference, facts: asParent(facts) } : null;
+    return { id, subject, view: this.answer(noun, row, checked, facts, reference) };
+  }
+
+  /** Stages a patch: fields that are absent stay. VERSION_CONFLICT when the row is not at `version`. */
+  async update(
+    type: string,
+    id: string,
+    version: number,
+    changes: Values,
+    options: { action?: PolicyAction; indexed?: Readonly<Record<string, string | null>> } = {},
+  ): Promise<View> {
+    const { actor, services } = this.scope;
+    const noun = registry.noun(type);
+    const decision = this.permission(options.action ?? 'update', type);
+    const checked = this.checked(noun, decision, changes);
+    const current = await this.current(noun, id);
+    if (current === null) throw notFound();
+    const before = readFacts(noun, current);
+    if (!this.readable(type, before)) throw notFound('NO_CARE_RELATIONSHIP');
+    if (!decision.matches(before)) throw this.refusal(type, undefined);
+    if (current['version'] !== version) throw versionConflict(type);
+    const address = { tenant: actor.tenant, type, rowId: id, subjectId: String(current['subject_id']) };
+    await services.vault.loadSubjectKeys(actor.tenant, [address.subjectId]);
+    const opened = openAll(noun, current, (group, sealed) => services.vault.open(address, group, sealed));
+    const merged = { ...opened, ...checked };
+    const columns: Record<string, unknown> = {
+      ...this.columns(noun, merged, checked),
+      ...this.indexes(noun, options.indexed ?? {}),
+    };
+    const sealed = Object.keys(checked)
+      .map((field) => registry.attribute(type, field))
+      .filter((one) => one.sealed);
+    const touched = new Set(sealed.map((attribute) => attribute.group));
+    const groups = sealedGroups(noun, merged);
+    for (const group of touched) {
+      const members = groups.get(group);
+      columns[sealedColumn(group)] = members === undefined ? null : services.vault.seal(address, group, members);
+    }
+    const after = { ...before, ...changedFacts(noun, columns) };
+    if (!decision.matches(after)) throw this.refusal(type, undefined);
+    this.unit.update(noun.table, { tenant: actor.tenant, id, version }, columns);
+    const reference = String(current['subject_reference']);
+    this.note(type, Object.keys(checked), reference, decision);
+    return this.answer(noun, { ...current, ...columns, version: version + 1 }, merged, after, reference);
+  }
+
+  /** Stages the membership of an account in a care team that this unit creates. */
+  join(careTeamId: string, accountId: string): void {
+    const { tenant } = this.scope.actor;
+    this.unit.insert('care_team_member', { tenant_id: tenant, care_team_id: careTeamId, account_id: accountId });
+  }
+
+  /** The parent of a row that is to be created: facts for the policy, reference for the ledger. */
+  async subject(type: string, id: string): Promise<Subject> {
+    const row = isId(id) ? await this.current(registry.noun(type), id) : null;
+    if (row === null) throw notFound();
+    const { tenant } = this.scope.actor;
+    await this.scope.services.vault.loadSubjectKeys(tenant, [id]);
+    return { id, reference: String(row['subject_reference']), facts: asParent(readFacts(registry.noun(type), row)) };
+  }
+
+  /** The keyed index of a row's key in the system it comes from, and the keyed digest of what was imported. */
+  source(type: string, key: string, content: string): SourceColumns {
+    const { tenant } = this.scope.actor;
+    const digest = (label: string, text: string) => this.scope.services.vault.keyedDigest(tenant, label, text);
+    return {
+      source_index: digest(`source-key ${type}`, key),
+      source_content: digest(`source-content ${type}`, content),
+    };
+  }
+
+  /** Rows that were imported before under these source indexes, by index in hexadecimal. For importers only. */
+  async imported(type: string, indexes: readonly Buffer[]): Promise<Map<string, Imported>> {
+    const noun = registry.noun(type);
+    if (!noun.imported) throw new Error(`${type} is never imported.`);
+    this.permission('create', type);
+    const parameters = new Parameters();
+    const tenant = parameters.bind(this.scope.actor.tenant);
+    const rows = await this.scope.services.database.query<{ id: string; source_index: Buffer; source_content: Buffer }>(
+      this.scope.actor.tenant,
+      parameters.statement(
+        `SELECT id, source_index, source_content FROM ${noun.table} ` +
+          `WHERE assert_tenant(${tenant}) AND tenant_id = ${tenant} AND source_index = ANY(${parameters.bind(indexes)}::bytea[])`,
+      ),
+    );
+    return new Map(rows.map((row) => [row.source_index.toString('hex'), { id: row.id, content: row.source_content }]));
+  }
+
+  private async current(noun: NounDeclaration, id: string): Promise<Record<string, unknown> | null> {
+    if (!isId(id)) return null;
+    const parameters = new Parameters();
+    const tenant = parameters.bind(this.scope.actor.tenant);
+    const facts = factColumns(noun, aliasesOf(noun), this.scope.actor, parameters.bind, this.scope.context());
+    const [row] = await this.scope.services.database.query<Record<string, unknown>>(
+      this.scope.actor.tenant,
+      parameters.statement(
+        `SELECT s.*, ${subjectColumns(noun)}, ${facts} FROM ${fromClause(noun)} ` +
+          `WHERE assert_tenant(${tenant}) AND s.tenant_id = ${tenant} AND s.id = ${parameters.bind(id)}::uuid`,
+      ),
+    );
+    return row ?? null;
+  }
+
+  private permission(action: PolicyAction, type: string): Decision {
+    const decision = this.scope.decide(action, type);
+    if (decision.allowed) return decision;
+    throw new Failure(
+      'FORBIDDEN',
+      `You may not ${action} ${type} for this purpose.`,
+      'State another purpose, or ask the security team.',
+    );
+  }
+
+  private readable(type: string, facts: Facts): boolean {
+    const decision = this.scope.decide('read', type);
+    return decision.allowed && decision.matches(facts);
+  }
+
+  private checked(noun: NounDeclaration, decision: Decision, values: Values): Record<string, unknown> {
+    const writable = decision.writableFields();
+    const checked: Record<string, unknown> = {};
+    for (const [field, value] of Object.entries(values)) {
+      if (value === undefined) continue;
+      const attribute = registry.attribute(noun.type, field);
+      if (!writable.has(field)) {
+        throw new Failure(
+          'FORBIDDEN',
+          `You may not write ${noun.type}.${field} for this purpose.`,
+          'Leave the field out.',
+        );
+      }
+      checked[field] = checkInput(noun.type, attribute, value);
+    }
+    return checked;
+  }
+
+  private columns(noun: NounDeclaration, values: Values, changed: Values = values): Record<string, unknown> {
+    const columns: Record<string, unknown> = {};
+    for (const attribute of noun.attributes.values()) {
+      if (attribute.column === null) continue;
+      if (attribute.computed !== null) {
+        if (attribute.derivedFrom.some((field) => field in changed))
+          columns[attribute.column] = facet(attribute.computed, values);
+      } else if (attribute.field in changed) columns[attribute.column] = values[attribute.field];
+    }
+    return columns;
+  }
+
+  private indexes(noun: NounDeclaration, indexed: Readonly<Record<string, string | null>>): Record<string, unknown> {
+    const columns: Record<string, unknown> = {};
+    for (const [field, text] of Object.entries(indexed)) {
+      const { blindIndex } = registry.attribute(noun.type, field);
+      if (blindIndex === null) continue;
+      const { tenant } = this.scope.actor;
+      columns[blindIndex] =
+        text === null ? null : this.scope.services.vault.blindIndex(tenant, `${noun.type}.${field}`, text);
+    }
+    return columns;
+  }
+
+  private note(type: string, fields: readonly string[], reference: string, decision: Decision): void {
+    const noted = this.accesses.get(type) ?? { rows: 0, fields: new Set<string>(), subjects: new Set<string>() };
+    noted.rows += 1;
+    for (const field of fields) noted.fields.add(field);
+    if (reference !== '') noted.subjects.add(reference);
+    this.accesses.set(type, noted);
+    for (const rule of decision.ruleIds) this.rules.add(rule);
+  }
+
+  /** The payload of a write is a read like any other: under the read decision, masked, in the document's read record. */
+  private answer(noun: NounDeclaration, row: Values, opened: Values, facts: Facts, reference: string): View {
+    const decision = this.scope.decide('read', noun.type);
+    const readable = decision.allowed && decision.matches(facts);
+    const reading = new Reading(noun, decision.shape, readable ? this.scope.selection : NOTHING);
+    const shown = { ...row, bits: readable ? decision.bitsOf(facts) : 0 } as Row;
+    if (readable) this.scope.document.gather(reading.pattern(shown.bits), reference === '' ? null : reference);
+    return reading.render(reading.pattern(shown.bits), shown, opened, this.scope.now);
+  }
+
+  private refusal(type: string, subject: Subject | undefined): Failure {
+    if (subject !== undefined) return notFound('NO_CARE_RELATIONSHIP');
+    return new Failure(
+      'FORBIDDEN',
+      `You may not write this ${type} for this purpose.`,
+      'State another purpose, or ask the security team.',
+    );
+  }
+}
+
+const NOTHING = { fields: new Set<string>(), fieldAccess: false, totalCount: false };
+
+export function versionConflict(type: string): Failure {
+  return new Failure(
+    'VERSION_CONFLICT',
+    `The ${type} was changed by somebody else.`,
+    'Read it again and repeat the change.',
+  );
+}
+
+function subjectKeyRow(key: {
+  tenantId: string;
+  subjectId: string;
+  keyId: number;
+  wrapped: Buffer;
+  commitment: Buffer;
+}): Values {
+  return {
+    tenant_id: key.tenantId,
+    subject_id: key.subjectId,
+    key_id: key.keyId,
+    wrapped: key.wrapped,
+    commitment: key.commitment,
+  };
+}
+
+function sealedGroups(noun: NounDeclaration, values: Values): Map<DataGroup, Record<string, unknown>> {
+  const groups = new Map<DataGroup, Record<string, unknown>>();
+  for (const attribute of noun.attributes.values()) {
+    const value = values[attribute.field];
+    if (!attribute.sealed || value === undefined || value === null) continue;
+    const members = groups.get(attribute.group) ?? {};
+    members[attribute.field] = value;
+    groups.set(attribute.group, members);
+  }
+  return groups;
+}
+
+function openAll(
+  noun: NounDeclaration,
+  row: Values,
+  open: (group: DataGroup, sealed: Buffer) => Values,
+): Record<string, unknown> {
+  const opened: Record<string, unknown> = {};
+  const groups = new Set(
+    [...noun.attributes.values()].filter((one) => one.sealed).map((one: AttributeDeclaration) => one.group),
+  );
+  for (const group of groups) {
+    const sealed = row[sealedColumn(group)];
+    if (sealed instanceof Buffer) Object.assign(opened, open(group, sealed));
+  }
+  return opened;
+}
+
+function changedFacts(noun: NounDeclaration, columns: Values): Facts {
+  const facts: Facts = {};
+  for (const fact of noun.facts)
+    if (fact.source === 'column' && fact.column in columns) facts[fact.name] = columns[fact.column];
+  return facts;
+}

@@ -1,0 +1,214 @@
+import path from 'node:path';
+import { ROLES, type Actor, type Role } from '../kernel/actor.js';
+import type { AttributeRegistry, NounDeclaration } from '../kernel/attribute.js';
+import { readDocuments } from './bundle.js';
+import type { Decision, Facts, PolicyAction, Visibility } from './decision.js';
+import { PolicySchema } from './document.js';
+import type { PolicyEngine } from './engine.js';
+import { PolicyError, type PolicyProblem } from './error.js';
+import { fieldsOfGroup } from './rule.js';
+
+/** What a case expects of one row that is read: groups or fields by state. What is not named is expected to be hidden. */
+interface ShownDocument {
+  readonly clear?: readonly string[];
+  readonly masked?: readonly string[];
+  readonly hidden?: readonly string[];
+  readonly masks?: Readonly<Record<string, string>>;
+}
+type Expectation =
+  | 'refused'
+  | {
+      readonly rows: readonly string[];
+      readonly show?: Readonly<Record<string, ShownDocument>>;
+      readonly write?: readonly string[];
+      readonly lookup?: readonly string[];
+    };
+interface CaseDocument {
+  readonly name: string;
+  readonly roles: readonly string[];
+  readonly purposes: readonly string[];
+  readonly actions: readonly PolicyAction[];
+  readonly expect: Expectation;
+}
+
+/** One question with its expected answer: a case of a file for one role, one purpose and one action. */
+export interface PolicyCase {
+  /** File, line and name, for a message. */
+  readonly place: string;
+  readonly role: Role;
+  readonly purpose: string;
+  readonly action: PolicyAction;
+  readonly type: string;
+  /** Row facts by the row's name in the file. */
+  readonly rows: ReadonlyMap<string, Facts>;
+  /** Null: the decision allows nothing. */
+  readonly expected: {
+    readonly rows: ReadonlySet<string>;
+    /** Per expected row `field: STATE` or `field: MASKED mask`, for every field. */
+    readonly states: ReadonlyMap<string, ReadonlyMap<string, string>>;
+    readonly write: ReadonlySet<string> | null;
+    readonly lookup: ReadonlySet<string> | null;
+  } | null;
+}
+
+/** The tenant of every case; a row may say another one. */
+export const CASE_TENANT = 'T-CN';
+/** The one care team that the actor of a case belongs to. */
+export const CASE_TEAM = '01900000-0000-7000-8000-0000000000ca';
+
+/** Stands in `show` for every expected row that is not named there. */
+const EVERY_ROW = 'all';
+
+/** The actor of a case. */
+export function actorOf(role: Role): Actor {
+  return {
+    id: '01900000-0000-7000-8000-0000000000ac',
+    tenant: CASE_TENANT,
+    role,
+    sessionId: '01900000-0000-7000-8000-0000000000ab',
+    reference: '0'.repeat(32),
+    careTeamIds: [CASE_TEAM],
+    country: 'CN',
+    timeZone: 'Asia/Shanghai',
+  };
+}
+
+/** Reads `cases/` of a policy directory. Throws PolicyError with everything that is wrong. */
+export function loadCases(directory: string, registry: AttributeRegistry, engine: PolicyEngine): PolicyCase[] {
+  const documents = readDocuments(path.join(directory, 'cases'), new PolicySchema(directory));
+  const problems: PolicyProblem[] = [];
+  const cases = documents.flatMap((document) => {
+    const refuse = (at: readonly (string | number)[], message: string) => problems.push(document.problem(at, message));
+    const value = document.value as { subject: string; rows: Record<string, Facts>; cases: CaseDocument[] };
+    const noun = registry.all().find((one) => one.type === value.subject);
+    if (noun === undefined) {
+      refuse(['subject'], `Unknown type "${value.subject}".`);
+      return [];
+    }
+    const rows = new Map(Object.entries(value.rows).map(([name, facts]) => [name, { tenant: CASE_TENANT, ...facts }]));
+    return value.cases.flatMap((one, index) => {
+      const at = ['cases', index];
+      one.roles.forEach((role, position) => {
+        if (!(ROLES as readonly string[]).includes(role)) refuse([...at, 'roles', position], `Unknown role "${role}".`);
+      });
+      const expected = expectationOf(one.expect, noun, engine, rows, (part, message) => refuse([...at, ...part], message));
+      const { file, line } = document.problem(at, '');
+      return combinations(one, expected !== null, engine).map((combination) => {
+        return { place: `${file}:${line} ${one.name}`, type: noun.type, rows, expected, ...combination };
+      });
+    });
+  });
+  if (problems.length > 0) throw new PolicyError(problems);
+  return cases;
+}
+
+/** Roles × purposes × actions. Where something is expected, purposes that a role does not have are left out. */
+function combinations(one: CaseDocument, allowed: boolean, engine: PolicyEngine) {
+  return (one.roles as readonly Role[]).flatMap((role) =>
+    one.purposes
+      .filter((purpose) => !allowed || engine.purposesOf(role).includes(purpose))
+      .flatMap((purpose) => one.actions.map((action) => ({ role, purpose, action }))),
+  );
+}
+
+type Refuse = (at: readonly (string | number)[], message: string) => void;
+
+function expectationOf(
+  expect: Expectation,
+  noun: NounDeclaration,
+  engine: PolicyEngine,
+  rows: ReadonlyMap<string, Facts>,
+  refuse: Refuse,
+): PolicyCase['expected'] {
+  if (expect === 'refused') return null;
+  for (const name of [...expect.rows, ...Object.keys(expect.show ?? {})]) {
+    if (!rows.has(name) && name !== EVERY_ROW) refuse(['expect'], `There is no row "${name}".`);
+  }
+  const shown = expect.show ?? {};
+  const states = expect.rows.map((name) => {
+    const document = shown[name] ?? shown[EVERY_ROW];
+    return [name, document === undefined ? new Map() : statesOf(document, noun, engine, refuse)] as const;
+  });
+  return {
+    rows: new Set(expect.rows),
+    states: new Map(states),
+    write: expect.write === undefined ? null : new Set(expect.write),
+    lookup: expect.lookup === undefined ? null : new Set(expect.lookup),
+  };
+}
+
+/** Groups first, then single fields, so that a field refines its group. */
+function statesOf(document: ShownDocument, noun: NounDeclaration, engine: PolicyEngine, refuse: Refuse): Map<string, string> {
+  const states = new Map([...noun.attributes.keys()].map((field) => [field, 'HIDDEN']));
+  for (const single of [false, true]) {
+    for (const state of ['clear', 'masked', 'hidden'] as const) {
+      document[state]?.forEach((name, index) => {
+        if (noun.attributes.has(name) !== single) return;
+        const at = ['expect', 'show', state, index];
+        for (const field of single ? [name] : fieldsOfGroup(noun, name, at, refuse)) {
+          const mask = document.masks?.[field] ?? engine.classOf(noun.type, field).mask;
+          states.set(field, state === 'masked' ? `MASKED ${mask}` : state.toUpperCase());
+        }
+      });
+    }
+  }
+  return states;
+}
+
+/** The states of a visibility in the words of a case. */
+export function statesIn(visibility: Visibility): Map<string, string> {
+  return new Map(
+    [...visibility.fields].map(([field, { state, mask }]) => [field, mask === null ? state : `${state} ${mask}`]),
+  );
+}
+
+/** Asks the engine in memory. Returns what differs from the expectation, in words; nothing where the case holds. */
+export function judge(one: PolicyCase, engine: PolicyEngine): string[] {
+  const decision = engine.decide(actorOf(one.role), one.purpose, one.action, one.type);
+  const { expected } = one;
+  if (expected === null) return decision.allowed ? ['is allowed'] : [];
+  if (!decision.allowed) return ['is refused'];
+  const differences = [...one.rows].flatMap(([name, facts]) => {
+    const missing = missingFact(decision, facts);
+    if (missing !== null) return [`row ${name}: ${missing}`];
+    const matched = decision.matches(facts);
+    if (matched !== expected.rows.has(name)) return [`row ${name} is ${matched ? 'reached' : 'not reached'}`];
+    if (!matched || one.action !== 'read') return [];
+    return stateDifferences(name, expected.states.get(name), statesIn(decision.visibility(decision.bitsOf(facts))));
+  });
+  return [...differences, ...grantDifferences(decision, expected)];
+}
+
+/** A row that does not say all that the rules ask cannot show that they are right. */
+function missingFact(decision: Decision, facts: Facts): string | null {
+  try {
+    decision.matches(facts);
+    return null;
+  } catch (error) {
+    return (error as Error).message;
+  }
+}
+
+/** Field states that differ from those a case expects. A row without expected states is compared with none at all. */
+export function stateDifferences(
+  row: string,
+  expected: ReadonlyMap<string, string> | undefined,
+  actual: ReadonlyMap<string, string>,
+): string[] {
+  if (expected === undefined || expected.size === 0) return [`row ${row} has no expected states`];
+  return [...actual]
+    .filter(([field, state]) => expected.get(field) !== state)
+    .map(([field, state]) => `${row}.${field} is ${state}, not ${expected.get(field)}`);
+}
+
+function grantDifferences(decision: Decision, expected: NonNullable<PolicyCase['expected']>): string[] {
+  const pairs = [
+    ['writes', decision.writableFields(), expected.write],
+    ['looks up by', decision.lookup?.fields ?? new Set<string>(), expected.lookup],
+  ] as const;
+  return pairs.flatMap(([verb, actual, wanted]) => {
+    const same = [...actual].sort().join(', ');
+    const other = [...(wanted ?? [])].sort().join(', ');
+    return same === other ? [] : [`${verb} (${same}), not (${other})`];
+  });
+}

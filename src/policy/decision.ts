@@ -1,0 +1,84 @@
+import type { DataGroup, MaskName } from '../kernel/attribute.js';
+
+/** Pushes a value as a parameter of the statement and returns its placeholder, such as `$3`. */
+export type Bind = (value: unknown) => string;
+
+/** SQL aliases of the noun's own table and of its subject's (the patient's) table; equal where the noun is the subject. */
+export interface Aliases {
+  readonly self: string;
+  readonly subject: string;
+}
+
+/** What a predicate may depend on beside the row and the actor. */
+export interface PolicyContext {
+  readonly now: Date;
+  /** IANA time zone that decides what "today" is. */
+  readonly timeZone: string;
+}
+
+export const POLICY_ACTIONS = ['read', 'create', 'update', 'deactivate', 'lookup'] as const;
+export type PolicyAction = (typeof POLICY_ACTIONS)[number];
+
+export interface FieldView {
+  readonly state: 'CLEAR' | 'MASKED' | 'HIDDEN';
+  /** The masking function of a MASKED field, else null. */
+  readonly mask: MaskName | null;
+}
+
+/** The states of all fields of a noun for rows with one pattern of visibility bits. */
+export interface Visibility {
+  readonly fields: ReadonlyMap<string, FieldView>;
+  /** Sealed groups of which a value is needed: at least one field is shown, and not as null. The others are never opened. */
+  readonly openGroups: readonly DataGroup[];
+}
+
+/** Row facts by name, in memory. Facts are NOT NULL: a missing or null fact is refused, never guessed. */
+export type Facts = Readonly<Record<string, unknown>>;
+
+/**
+ * The answer of the policy to "may this actor, for this purpose, do this to rows of this type, and what is shown?".
+ * All SQL it gives out is two-valued (never NULL), has a text that is stable for the same rules and aliases, and binds
+ * every value.
+ */
+export interface Decision {
+  /** False: no rule for this role, purpose, action and type, so there is nothing to ask the database. */
+  readonly allowed: boolean;
+  readonly type: string;
+  readonly action: PolicyAction;
+  readonly purpose: string;
+  /** The permits and guardrails that took part, in the order of their files. */
+  readonly ruleIds: readonly string[];
+  /** What does not depend on the actor: the same object for every decision of one role, purpose, action and type. */
+  readonly shape: { visibility(bits: number): Visibility };
+  /** True where the SQL names the alias of the subject, so that the statement has to join it. */
+  readonly usesSubject: boolean;
+  /** SQL boolean: the rows this action reaches. The tenant is always part of it. */
+  rowPredicate(aliases: Aliases, bind: Bind, context: PolicyContext): string;
+  /**
+   * The row predicate of a row that is not in a table yet: its own facts are given, only facts of the subject are left
+   * as SQL over `subject`, an alias of the subject's table. For guarded inserts of child rows.
+   */
+  insertPredicate(facts: Facts, subject: string, bind: Bind, context: PolicyContext): string;
+  /** SQL integer: one bit per row-dependent condition; `0` when nothing depends on the row. */
+  visibilityBits(aliases: Aliases, bind: Bind, context: PolicyContext): string;
+  /** States of all fields for a row with these bits. The same object for the same bits. */
+  visibility(bits: number): Visibility;
+  /** SQL boolean: the rows on which the actor sees this field in clear. Guards client filters. */
+  clearPredicate(field: string, aliases: Aliases, bind: Bind, context: PolicyContext): string;
+  /** Whether the field is in clear on all, some or none of the rows that the action reaches. */
+  clearFor(field: string): 'always' | 'sometimes' | 'never';
+  /** In-memory twin of `rowPredicate`. */
+  matches(facts: Facts): boolean;
+  /** In-memory twin of `visibilityBits`. */
+  bitsOf(facts: Facts): number;
+  /** Fields that a create, update or deactivate may set. Empty for every other action. */
+  writableFields(): ReadonlySet<string>;
+  /** Fields of exact lookup with the limits per actor, or null where the actor has none. */
+  readonly lookup: {
+    readonly fields: ReadonlySet<string>;
+    readonly perMinute: number;
+    readonly perDay: number;
+  } | null;
+  /** What must happen besides: an operation that does not know an obligation refuses. */
+  readonly obligations: readonly { readonly type: string }[];
+}

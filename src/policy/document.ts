@@ -1,0 +1,112 @@
+import type { ErrorObject, ValidateFunction } from 'ajv';
+import { Ajv2020 } from 'ajv/dist/2020.js';
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
+import { isMap, isScalar, isSeq, LineCounter, parseDocument, type Document, type Node } from 'yaml';
+import type { PolicyProblem } from './error.js';
+
+/** Where in a document a value stands: keys and indexes from the root. */
+export type DocumentPath = readonly (string | number)[];
+
+/** One YAML file: its value, and the line of everything in it. */
+export class PolicyDocument {
+  private constructor(
+    readonly file: string,
+    readonly value: unknown,
+    private readonly document: Document,
+    private readonly lines: LineCounter,
+  ) {}
+
+  /**
+   * Reads a file without judging its content. Aliases and tags are refused: what a reviewer reads in a place is what
+   * is in force there. A syntax error is one problem per error and no document.
+   */
+  static read(directory: string, name: string): PolicyDocument | PolicyProblem[] {
+    const file = path.join(path.basename(directory), name);
+    const lines = new LineCounter();
+    const document = parseDocument(readFileSync(path.join(directory, name), 'utf8'), {
+      lineCounter: lines,
+      prettyErrors: false,
+      version: '1.2',
+      schema: 'core',
+      uniqueKeys: true,
+    });
+    const faults = [...document.errors, ...document.warnings];
+    if (faults.length > 0) {
+      return faults.map((fault) => ({ file, line: lines.linePos(fault.pos[0]).line, message: fault.message }));
+    }
+    try {
+      return new PolicyDocument(file, document.toJS({ maxAliasCount: 0 }), document, lines);
+    } catch {
+      return [{ file, line: 1, message: 'Aliases (*name) are not allowed: write the value out.' }];
+    }
+  }
+
+  problem(at: DocumentPath, message: string): PolicyProblem {
+    return { file: this.file, line: this.line(at), message };
+  }
+
+  /** The line of the value at a path; for a mapping's value the line of its key. The nearest ancestor for a path that is not there. */
+  private line(at: DocumentPath): number {
+    let node: unknown = this.document.contents;
+    let offset = startOf(node) ?? 0;
+    for (const step of at) {
+      let key: unknown;
+      if (isMap(node)) {
+        const pair = node.items.find((item) => isScalar(item.key) && item.key.value === step);
+        key = pair?.key;
+        node = pair?.value;
+      } else {
+        node = isSeq(node) ? node.items[Number(step)] : undefined;
+        key = node;
+      }
+      const found = startOf(key);
+      if (found === undefined) break;
+      offset = found;
+    }
+    return this.lines.linePos(offset).line;
+  }
+}
+
+function startOf(node: unknown): number | undefined {
+  return (node as Node | undefined)?.range?.[0];
+}
+
+/** The JSON Schema (2020-12) that every policy file obeys. */
+export class PolicySchema {
+  private readonly validate: ValidateFunction;
+  readonly text: string;
+
+  constructor(directory: string) {
+    this.text = readFileSync(path.join(directory, '_schema', 'policy.schema.json'), 'utf8');
+    this.validate = new Ajv2020({ allErrors: true, strict: true, strictTypes: false, strictRequired: false }).compile(
+      JSON.parse(this.text) as object,
+    );
+  }
+
+  /** Everything in a document that the schema refuses, one problem per line and message. */
+  problems(document: PolicyDocument): PolicyProblem[] {
+    if (this.validate(document.value)) return [];
+    const errors = (this.validate.errors ?? []).filter((error) => error.keyword !== 'if');
+    const problems = errors.map((error) => document.problem(pathOf(error), messageOf(error)));
+    return [...new Map(problems.map((problem) => [`${problem.line} ${problem.message}`, problem])).values()];
+  }
+}
+
+function pathOf(error: ErrorObject): DocumentPath {
+  const steps = error.instancePath
+    .split('/')
+    .slice(1)
+    .map((step) => step.replaceAll('~1', '/').replaceAll('~0', '~'));
+  const extra: unknown = error.params['additionalProperty'] ?? error.params['propertyName'] ?? error.propertyName;
+  return typeof extra === 'string' ? [...steps, extra] : steps;
+}
+
+function messageOf(error: ErrorObject): string {
+  const where = error.instancePath === '' ? 'The file' : error.instancePath.slice(1).replaceAll('/', '.');
+  if (error.keyword === 'additionalProperties') return `Unknown key "${String(error.params['additionalProperty'])}".`;
+  if (error.keyword === 'required') return `${where}: "${String(error.params['missingProperty'])}" is missing.`;
+  if (error.keyword === 'enum') return `${where}: must be one of ${(error.params['allowedValues'] as unknown[]).join(', ')}.`;
+  if (error.keyword === 'const') return `${where}: must be "${String(error.params['allowedValue'])}".`;
+  return `${where}: ${error.message ?? 'is not allowed'}.`;
+}

@@ -1,0 +1,186 @@
+import type { FactDeclaration, NounDeclaration } from '../kernel/attribute.js';
+import { dayIn } from '../kernel/clock.js';
+import { ActorAttribute, operandOf, type ActorAttributes, type ConditionNode } from './condition.js';
+import type { Aliases, Bind, Facts, PolicyContext } from './decision.js';
+import { isAlways, isNever, type Conditions, type Formula } from './formula.js';
+import { COMPARE } from './matcher.js';
+
+/** What is known only when a statement is made: the values to bind. */
+export interface Late {
+  readonly bind: Bind;
+  readonly actor: ActorAttributes;
+  readonly context: PolicyContext;
+}
+
+/** SQL with its values left open. Made once per rule set and aliases; rendered per statement. */
+export type Template = readonly (string | ((late: Late) => string))[];
+
+export function render(template: Template, late: Late): string {
+  let sql = '';
+  for (const part of template) sql += typeof part === 'string' ? part : part(late);
+  return sql;
+}
+
+const IDENTIFIER = /^[a-z_][a-z0-9_]{0,62}$/;
+/** Alias of the row in an EXISTS: reserved, so that it can never hide an alias of the caller. */
+const INNER_ALIAS = 'policy_row';
+const SQL_TYPES = { text: 'text', integer: 'bigint', boolean: 'boolean', uuid: 'uuid' } as const;
+type ColumnFact = Extract<FactDeclaration, { source: 'column' }>;
+type VirtualFact = Exclude<FactDeclaration, { source: 'column' }>;
+
+/** Refuses any identifier outside the closed pattern: identifiers are the only text that is not bound. */
+export function identifier(name: string): string {
+  if (!IDENTIFIER.test(name) || name === INNER_ALIAS) throw new Error('An SQL identifier is outside the closed pattern.');
+  return name;
+}
+
+/** A fact with the alias of the table it is read from. */
+export interface LocatedFact {
+  readonly fact: FactDeclaration;
+  readonly alias: string;
+}
+
+/** Finds a fact of a noun, or of its parent as `subject.<fact>`. */
+export function locateFact(
+  noun: NounDeclaration,
+  parent: NounDeclaration | null,
+  name: string,
+): { fact: FactDeclaration; of: keyof Aliases } | null {
+  const ofSubject = name.startsWith('subject.');
+  const owner = ofSubject ? parent : noun;
+  const wanted = ofSubject ? name.slice('subject.'.length) : name;
+  const fact = owner?.facts.find((candidate) => candidate.name === wanted);
+  return fact === undefined ? null : { fact, of: ofSubject ? 'subject' : 'self' };
+}
+
+/**
+ * Compiles conditions to SQL that is two-valued whatever is null: `c = $1 AND c IS NOT NULL` is FALSE, never NULL, and
+ * still uses an index (PostgreSQL drops the second half where the column is NOT NULL).
+ */
+export class SqlCompiler {
+  constructor(
+    private readonly locate: (name: string) => LocatedFact,
+    private readonly known: Facts = {},
+  ) {}
+
+  formula(formula: Formula, conditions: Conditions): Template {
+    if ('condition' in formula) return this.node((conditions.list[formula.condition] as { node: ConditionNode }).node);
+    if ('not' in formula) return ['NOT ', ...this.formula(formula.not, conditions)];
+    if (isAlways(formula)) return ['TRUE'];
+    if (isNever(formula)) return ['FALSE'];
+    return 'all' in formula
+      ? joined(formula.all.map((member) => this.formula(member, conditions)), ' AND ')
+      : joined(formula.any.map((member) => this.formula(member, conditions)), ' OR ');
+  }
+
+  node(node: ConditionNode): Template {
+    const children = () => (node.value as readonly ConditionNode[]).map((child) => this.node(child));
+    if (node.field !== undefined) return this.comparison(node.field, node.operator, node.value);
+    if (node.operator === 'and') return joined(children(), ' AND ', 'TRUE');
+    if (node.operator === 'or') return joined(children(), ' OR ', 'FALSE');
+    if (node.operator === 'nor') return ['NOT ', ...joined(children(), ' OR ', 'FALSE')];
+    throw new Error(`The connective ${node.operator} has no SQL.`);
+  }
+
+  private comparison(name: string, operator: string, value: unknown): Template {
+    if (Object.hasOwn(this.known, name)) {
+      const holds = COMPARE[operator] as (fact: unknown, operand: unknown) => boolean;
+      return [({ actor }) => (holds(this.known[name], operandOf(value, actor)) ? 'TRUE' : 'FALSE')];
+    }
+    const { fact, alias } = this.locate(name);
+    return fact.source === 'column'
+      ? column(`${identifier(alias)}.${identifier(fact.column)}`, fact, operator, value)
+      : virtual(fact, identifier(alias), operator, value);
+  }
+}
+
+function joined(members: readonly Template[], by: string, empty = ''): Template {
+  if (members.length === 0) return [empty];
+  return ['(', ...members.flatMap((member, index) => (index === 0 ? member : [by, ...member])), ')'];
+}
+
+function column(name: string, fact: ColumnFact, operator: string, value: unknown): Template {
+  const type = SQL_TYPES[fact.kind];
+  const ordered = fact.kind === 'text' ? `${name} COLLATE "C"` : name;
+  const bound = ({ bind, actor }: Late): string => `${bind(operandOf(value, actor))}::${type}`;
+  const compared = (by: string): Template => [`(${ordered} ${by} `, bound, ` AND ${name} IS NOT NULL)`];
+  switch (operator) {
+    case 'eq':
+      if (value === null) return [`${name} IS NULL`];
+      return [`(${name} = `, bound, ` AND ${name} IS NOT NULL)`];
+    case 'ne':
+      if (value === null) return [`${name} IS NOT NULL`];
+      return [`${name} IS DISTINCT FROM `, bound];
+    case 'in':
+      return membership(name, type, value);
+    case 'nin':
+      return ['NOT ', ...membership(name, type, value)];
+    case 'lt':
+      return compared('<');
+    case 'lte':
+      return compared('<=');
+    case 'gt':
+      return compared('>');
+    case 'gte':
+      return compared('>=');
+    case 'exists':
+      return [`${name} IS ${value === true ? 'NOT ' : ''}NULL`];
+    default:
+      throw new Error(`The comparison ${operator} has no SQL.`);
+  }
+}
+
+/** `c IN list`, two-valued. A null in the list stands for a null in the column, as it does in memory. */
+function membership(name: string, type: string, value: unknown): Template {
+  const list = ({ bind, actor }: Late): string => {
+    const items = operandOf(value, actor) as readonly unknown[];
+    return `${bind(items.filter((item) => item !== null))}::${type}[]`;
+  };
+  const found: Template = [`(${name} = ANY(`, list, `) AND ${name} IS NOT NULL)`];
+  const nullListed = !(value instanceof ActorAttribute) && (value as readonly unknown[]).includes(null);
+  return nullListed ? ['(', ...found, ` OR ${name} IS NULL)`] : found;
+}
+
+/** A fact that is true or false by an expression: the comparison is worked out for both, so that only the expression is left. */
+function virtual(fact: VirtualFact, alias: string, operator: string, value: unknown): Template {
+  const holds = COMPARE[operator];
+  if (holds === undefined) throw new Error(`The comparison ${operator} has no SQL.`);
+  const whenTrue = holds(true, value);
+  if (whenTrue === holds(false, value)) return [whenTrue ? 'TRUE' : 'FALSE'];
+  const expression = fact.source === 'overlap' ? overlap(fact, alias) : startsToday(fact, alias);
+  return whenTrue ? expression : ['NOT ', ...expression];
+}
+
+function overlap(fact: Extract<FactDeclaration, { source: 'overlap' }>, alias: string): Template {
+  const name = `${alias}.${identifier(fact.column)}`;
+  const attribute = new ActorAttribute(fact.actorAttribute);
+  return [
+    ({ bind, actor }) => {
+      const values = attribute.of(actor);
+      return values.length === 0 ? 'FALSE' : `(${name} && ${bind(values)}::uuid[] AND ${name} IS NOT NULL)`;
+    },
+  ];
+}
+
+function startsToday(fact: Extract<FactDeclaration, { source: 'today' }>, alias: string): Template {
+  const start = `${INNER_ALIAS}.${identifier(fact.column)}`;
+  return [
+    `EXISTS (SELECT 1 FROM ${identifier(fact.table)} ${INNER_ALIAS} `,
+    `WHERE ${INNER_ALIAS}.${identifier(fact.foreignKey)} = ${alias}.id `,
+    ({ bind, context }) => {
+      const day = today(context);
+      return `AND ${start} >= ${bind(day.start)}::timestamptz AND ${start} < ${bind(day.end)}::timestamptz)`;
+    },
+  ];
+}
+
+/** The last day per time zone: calendar arithmetic costs more than the whole rest of a predicate. */
+const days = new Map<string, { start: Date; end: Date }>();
+
+function today({ now, timeZone }: PolicyContext): { start: Date; end: Date } {
+  const known = days.get(timeZone);
+  if (known !== undefined && now >= known.start && now < known.end) return known;
+  const day = dayIn(timeZone, now);
+  days.set(timeZone, day);
+  return day;
+}

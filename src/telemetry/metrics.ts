@@ -1,0 +1,120 @@
+import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
+
+/** How a pool of connections is used now. */
+export interface PoolFigures {
+  readonly open: number;
+  readonly idle: number;
+  readonly waiting: number;
+}
+
+/** The ledger now: records not yet durable, age of the oldest record without index, entries per log. */
+export interface LedgerFigures {
+  readonly queued: number;
+  readonly lagSeconds: number;
+  readonly sizes: ReadonlyMap<string, number>;
+}
+
+export type Outcome = 'success' | 'denied' | 'failed';
+
+/** Prometheus figures. Labels are names that code or the operator gave; none is a person, a session or an address. */
+export class Metrics {
+  private readonly registry = new Registry();
+  private readonly pools = new Map<string, () => PoolFigures>();
+  private ledger: (() => LedgerFigures) | null = null;
+  private readonly requests: Counter<'outcome'>;
+  private readonly operations: Histogram<'operation' | 'outcome'>;
+
+  constructor(options: { processFigures?: boolean } = {}) {
+    if (options.processFigures ?? true) collectDefaultMetrics({ register: this.registry });
+    const registers = [this.registry];
+    this.requests = new Counter({
+      name: 'custodia_http_requests_total',
+      help: 'HTTP requests answered, by outcome.',
+      labelNames: ['outcome'],
+      registers,
+    });
+    this.operations = new Histogram({
+      name: 'custodia_operation_seconds',
+      help: 'Time from the decision to the durable record, by operation and outcome.',
+      labelNames: ['operation', 'outcome'],
+      buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10],
+      registers,
+    });
+    this.definePools();
+    this.defineLedger();
+  }
+
+  request(outcome: Outcome): void {
+    this.requests.inc({ outcome });
+  }
+
+  /** `operation` must be a declared operation: what a client calls its document is no label. */
+  operation(operation: string, outcome: Outcome, seconds: number): void {
+    this.operations.observe(
+      { operation: /^[A-Za-z_.-]{1,64}$/.test(operation) ? operation : 'other', outcome },
+      seconds,
+    );
+  }
+
+  /** Asked whenever the figures are read. `role` is the database role of the pool. */
+  watchPool(role: string, figures: () => PoolFigures): void {
+    this.pools.set(role, figures);
+  }
+
+  watchLedger(figures: () => LedgerFigures): void {
+    this.ledger = figures;
+  }
+
+  get contentType(): string {
+    return this.registry.contentType;
+  }
+
+  /** The text that `/metrics` answers. */
+  text(): Promise<string> {
+    return this.registry.metrics();
+  }
+
+  private definePools(): void {
+    const pools = this.pools;
+    for (const state of ['open', 'idle', 'waiting'] as const) {
+      new Gauge({
+        name: `custodia_database_connections_${state}`,
+        help: `Database connections ${state}, by database role.`,
+        labelNames: ['role'],
+        registers: [this.registry],
+        collect() {
+          for (const [role, figures] of pools) this.set({ role }, figures()[state]);
+        },
+      });
+    }
+  }
+
+  private defineLedger(): void {
+    const figures = () => this.ledger?.();
+    const gauge = (name: string, help: string, read: (ledger: LedgerFigures) => number) =>
+      new Gauge({
+        name,
+        help,
+        registers: [this.registry],
+        collect() {
+          const ledger = figures();
+          if (ledger !== undefined) this.set(read(ledger));
+        },
+      });
+    gauge('custodia_ledger_queue', 'Ledger records that wait to become durable.', (ledger) => ledger.queued);
+    gauge(
+      'custodia_ledger_lag_seconds',
+      'Age of the oldest ledger record without an index.',
+      (ledger) => ledger.lagSeconds,
+    );
+    new Gauge({
+      name: 'custodia_ledger_size',
+      help: 'Entries with an index, by log.',
+      labelNames: ['log'],
+      registers: [this.registry],
+      collect() {
+        for (const [log, size] of figures()?.sizes ?? []) this.set({ log }, size);
+      },
+    });
+  }
+}

@@ -1,0 +1,84 @@
+import type { KeyObject } from 'node:crypto';
+import type { DataGroup } from '../kernel/attribute.js';
+import { Failure } from '../kernel/failure.js';
+import { deriveKey } from './derivation.js';
+import { openBytes, sealBytes } from './sealed-value.js';
+
+/** Where a sealed value belongs. It opens nowhere else. `subjectId` is the patient's id. */
+export interface SealAddress {
+  readonly tenant: string;
+  readonly type: string;
+  readonly rowId: string;
+  readonly subjectId: string;
+}
+
+/** Version of what a group's JSON means. Part of the group key and of every place. */
+const SCHEMA_VERSION = 1;
+
+interface GroupKey {
+  readonly key: KeyObject;
+  /** The tail of the place: subject, group, schema version, key id. */
+  readonly tail: string;
+}
+
+/** Shared by all openings, which are synchronous: filled and consumed before anybody else can run. */
+const place = Buffer.allocUnsafe(512);
+
+/** The key of one subject with its group keys, derived (HKDF-SHA-256) when first needed. Never holds raw key bytes. */
+export class SubjectKey {
+  private readonly groups: Partial<Record<DataGroup, GroupKey>> = {};
+  private readonly head: string;
+
+  constructor(
+    tenant: string,
+    private readonly subjectId: string,
+    private readonly keyId: number,
+    private readonly key: KeyObject,
+  ) {
+    this.head = part(tenant);
+  }
+
+  seal(address: SealAddress, group: DataGroup, values: Readonly<Record<string, unknown>>): Buffer {
+    const { key, tail } = this.groups[group] ?? this.derive(group);
+    return sealBytes(key, this.keyId, this.placeOf(address, tail), JSON.stringify(values));
+  }
+
+  open(address: SealAddress, group: DataGroup, sealed: Buffer): Record<string, unknown> {
+    const { key, tail } = this.groups[group] ?? this.derive(group);
+    const plain = openBytes(key, this.keyId, this.placeOf(address, tail), sealed);
+    if (plain === null) {
+      throw new Failure(
+        'INTEGRITY_FAILED',
+        `A sealed value of ${address.type} (${group}) is not the one that was written.`,
+        'Tell the security team: the row must be restored.',
+      );
+    }
+    return JSON.parse(plain.toString('utf8')) as Record<string, unknown>;
+  }
+
+  private derive(group: DataGroup): GroupKey {
+    const derived: GroupKey = {
+      key: deriveKey(this.key, 'group', group, String(SCHEMA_VERSION)),
+      tail: part(this.subjectId) + part(group) + part(String(SCHEMA_VERSION)) + part(String(this.keyId)),
+    };
+    this.groups[group] = derived;
+    return derived;
+  }
+
+  /**
+   * The canonical form (see `canonical`) of tenant, type, row, subject, group, schema version and key id, in one write.
+   * All parts are ASCII (codes, GraphQL names, UUIDs), so characters are bytes; anything else, or longer than the buffer,
+   * would make two places look alike and is refused.
+   */
+  private placeOf(address: SealAddress, tail: string): Buffer {
+    const text = this.head + part(address.type) + part(address.rowId) + tail;
+    if (place.write(text) !== text.length) {
+      throw new Failure('INTERNAL_SERVER_ERROR', 'A sealed value has no valid place.', 'Use ids made by this system.');
+    }
+    return place.subarray(0, text.length);
+  }
+}
+
+function part(text: string): string {
+  return `${text.length}:${text}`;
+}

@@ -1,0 +1,180 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import type { PoolClient } from 'pg';
+import { ROLES } from '../../src/kernel/actor.js';
+import type { FactDeclaration, NounDeclaration } from '../../src/kernel/attribute.js';
+import { newId } from '../../src/kernel/identifier.js';
+import {
+  actorOf,
+  CASE_TEAM,
+  CASE_TENANT,
+  judge,
+  loadCases,
+  stateDifferences,
+  statesIn,
+  type PolicyCase,
+} from '../../src/policy/cases.js';
+import { POLICY_ACTIONS, type Facts } from '../../src/policy/decision.js';
+import { PolicyEngine } from '../../src/policy/engine.js';
+import { testDatabase, type TestDatabase } from '../support/postgres.js';
+import { registry } from './nouns.js';
+
+const NOW = new Date('2026-11-21T04:00:00Z');
+const SQL_TYPES = { text: 'text', integer: 'integer', boolean: 'boolean', uuid: 'uuid' } as const;
+const engine = PolicyEngine.load('policies', registry);
+const cases = loadCases('policies', registry, engine);
+
+/** In SQL every purpose that is not the role's own is the same question. */
+const distinct = [
+  ...new Map(
+    cases.map((one) => {
+      const purpose = engine.purposesOf(one.role).includes(one.purpose) ? one.purpose : '';
+      return [[one.type, one.role, purpose, one.action, one.rows.size].join(' '), one] as const;
+    }),
+  ).values(),
+];
+
+let database: TestDatabase;
+let client: PoolClient;
+/** Ids of the rows of a noun's case file, by the row's name. */
+const ids = new Map<string, Map<string, string>>();
+
+/** Columns of a fact table: every noun and its subject in a table of its own, with what the policy may ask and nothing else. */
+function columnsOf(noun: NounDeclaration): string[] {
+  const typeOf = (fact: FactDeclaration) =>
+    fact.source === 'column' ? `${fact.column} ${SQL_TYPES[fact.kind]}` : `${fact.source === 'overlap' ? fact.column : ''} uuid[]`;
+  const columns = noun.facts.filter((fact) => fact.source !== 'today').map((fact) => `${typeOf(fact)} NOT NULL`);
+  const { subject } = noun;
+  return ['id uuid PRIMARY KEY', ...columns, ...(typeof subject === 'object' ? [`${subject.foreignKey} uuid NOT NULL`] : [])];
+}
+
+async function insertRow(noun: NounDeclaration, facts: Facts, parentId: string | null): Promise<string> {
+  const id = newId();
+  const values = new Map<string, unknown>([['id', id]]);
+  if (typeof noun.subject === 'object') values.set(noun.subject.foreignKey, parentId);
+  for (const fact of noun.facts) {
+    const value = facts[fact.name];
+    if (fact.source === 'column') values.set(fact.column, value ?? (fact.kind === 'text' ? 'x' : newId()));
+    else if (fact.source === 'overlap') values.set(fact.column, value === true ? [newId(), CASE_TEAM] : [newId()]);
+  }
+  const names = [...values.keys()];
+  await client.query(
+    `INSERT INTO ${noun.table} (${names.join(', ')}) VALUES (${names.map((_, index) => `$${index + 1}`).join(', ')})`,
+    [...values.values()],
+  );
+  for (const fact of noun.facts) {
+    if (fact.source !== 'today') continue;
+    // Yesterday and tomorrow never count, an hour ago does.
+    const hours = facts[fact.name] === true ? [-1, -30] : [-30, 30];
+    for (const hour of hours) {
+      const start = new Date(NOW.getTime() + hour * 3_600_000);
+      await client.query(
+        `INSERT INTO ${fact.table} (id, ${fact.foreignKey}, ${fact.column}, tenant_id, status, compartment) VALUES ($1, $2, $3, 'x', 'x', 'NONE')`,
+        [newId(), id, start],
+      );
+    }
+  }
+  return id;
+}
+
+const subjectFacts = (facts: Facts): Facts => ({
+  ...Object.fromEntries(
+    Object.entries(facts)
+      .filter(([name]) => name.startsWith('subject.'))
+      .map(([name, value]) => [name.slice('subject.'.length), value]),
+  ),
+  tenant: facts['tenant'],
+});
+
+beforeAll(async () => {
+  database = await testDatabase();
+  client = await database.owner.connect();
+  await client.query('CREATE SCHEMA facts; SET search_path TO facts');
+  for (const noun of registry.all()) await client.query(`CREATE TABLE ${noun.table} (${columnsOf(noun).join(', ')})`);
+  await client.query('ALTER TABLE visit ADD COLUMN start_at timestamptz');
+  for (const noun of registry.all()) {
+    const rows = cases.find((one) => one.type === noun.type)?.rows ?? new Map<string, Facts>();
+    const inserted = new Map<string, string>();
+    for (const [name, facts] of rows) {
+      const parent = typeof noun.subject === 'object' ? registry.noun(noun.subject.parent) : null;
+      const parentId = parent === null ? null : await insertRow(parent, subjectFacts(facts), null);
+      inserted.set(name, await insertRow(noun, facts, parentId));
+    }
+    ids.set(noun.type, inserted);
+  }
+});
+
+afterAll(async () => {
+  client?.release(true);
+  await database?.close();
+});
+
+/** The list filter and the field states as PostgreSQL sees them. */
+async function differencesInSql(one: PolicyCase): Promise<string[]> {
+  const decision = engine.decide(actorOf(one.role), one.purpose, one.action, one.type);
+  const noun = registry.noun(one.type);
+  const parent = typeof noun.subject === 'object' ? noun.subject : null;
+  const aliases = { self: 's', subject: parent === null ? 's' : 'p' };
+  const values: unknown[] = [];
+  const bind = (value: unknown) => `$${values.push(value)}`;
+  const context = { now: NOW, timeZone: 'Asia/Shanghai' };
+  const join =
+    parent === null ? '' : `JOIN ${registry.noun(parent.parent).table} p ON p.id = s.${parent.foreignKey}`;
+  const found = await client.query<{ id: string; reached: boolean | null; bits: number }>(
+    `SELECT s.id, ${decision.rowPredicate(aliases, bind, context)} AS reached,
+       ${decision.visibilityBits(aliases, bind, context)} AS bits FROM ${noun.table} s ${join}`,
+    values,
+  );
+  const byId = new Map(found.rows.map((row) => [row.id, row]));
+  return [...one.rows.keys()].flatMap((name) => {
+    const row = byId.get(ids.get(one.type)?.get(name) ?? '');
+    const expected = one.expected?.rows.has(name) ?? false;
+    if (row?.reached !== expected) return [`${one.place} (${one.role}, ${one.purpose}, ${one.action}): row ${name} is ${String(row?.reached)}`];
+    if (!expected || one.action !== 'read') return [];
+    return stateDifferences(name, one.expected?.states.get(name), statesIn(decision.visibility(row.bits)));
+  });
+}
+
+describe('policy cases', () => {
+  it('hold in memory: rows reached, field states, writable and lookup fields', () => {
+    const failed = cases.flatMap((one) =>
+      judge(one, engine).map((difference) => `${one.place} (${one.role}, ${one.purpose}, ${one.action}): ${difference}`),
+    );
+    expect(failed).toEqual([]);
+    expect(cases.length).toBeGreaterThan(1_000);
+  });
+
+  it('hold in PostgreSQL: the list filter and the field states of every row', async () => {
+    const failed: string[] = [];
+    for (const one of distinct) failed.push(...(await differencesInSql(one)));
+    expect(failed).toEqual([]);
+  }, 120_000);
+
+  it('cover every noun, role, purpose of the role and action, refused ones too', () => {
+    const key = (...parts: string[]) => parts.join(' ');
+    const covered = new Set(cases.map((one) => key(one.type, one.role, one.purpose, one.action)));
+    const wanted = registry
+      .all()
+      .flatMap((noun) =>
+        ROLES.flatMap((role) =>
+          engine.purposesOf(role).flatMap((purpose) => POLICY_ACTIONS.map((action) => key(noun.type, role, purpose, action))),
+        ),
+      );
+    expect(wanted.filter((one) => !covered.has(one))).toEqual([]);
+  });
+
+  it('use every rule', () => {
+    const named = new Set(
+      cases.flatMap((one) => engine.decide(actorOf(one.role), one.purpose, one.action, one.type).ruleIds),
+    );
+    expect(engine.ruleIds.filter((id) => !named.has(id))).toEqual([]);
+  });
+
+  it('never show a row of another tenant to anybody', () => {
+    const foreign = cases.flatMap((one) => {
+      const names = [...one.rows].filter(([, facts]) => facts['tenant'] !== CASE_TENANT).map(([name]) => name);
+      return names.map((name) => ({ place: one.place, shown: one.expected?.rows.has(name) ?? false }));
+    });
+    expect(foreign.length).toBeGreaterThan(0);
+    expect(foreign.filter((one) => one.shown)).toEqual([]);
+  });
+});
