@@ -84,10 +84,12 @@ module.exports = {
     },
     {
       name: 'noun-of-another-folder',
-      comment: 'Of another noun only its model file: the one with the name of its folder, or of a class joined to it.',
+      comment:
+        'Of another noun only its model file: the one with the name of its folder, or of a class joined to it. ' +
+        'Terminology belongs to no noun.',
       severity: 'error',
       from: { path: '^src/domain/([^/]+)/', pathNot: SPEC },
-      to: { path: '^src/domain/[^/]+/', pathNot: ['^src/domain/$1/', '^src/domain/([^/]+)/\\1(-assignment)?\\.ts$'] },
+      to: { path: '^src/domain/[^/]+/', pathNot: ['^src/domain/($1|terminology)/', '^src/domain/([^/]+)/\\1(-assignment)?\\.ts$'] },
     },
     {
       name: 'policy-types-only',

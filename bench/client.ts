@@ -1,3 +1,4 @@
+import { Refusal } from '../src/config/refusal.js';
 import { listBody, pageOf, type Answer } from './work.js';
 
 /** Sends one GraphQL request outside the measured time. */
@@ -20,7 +21,7 @@ export async function signIn(
   const { tenant, email, password } = account;
   const answer = await post(port, {}, JSON.stringify({ query, variables: { input: { tenant, email, password } } }));
   const session = answer.data?.['signIn'] as { accessToken: string } | null | undefined;
-  if (!session) throw new Error(`The sign-in failed: ${answer.errors?.[0]?.message}`);
+  if (!session) throw new Refusal(`The sign-in failed: ${answer.errors?.[0]?.message}`);
   return { authorization: `Bearer ${session.accessToken}`, 'x-purpose-of-use': purpose };
 }
 
@@ -31,7 +32,7 @@ export async function walk(
   patients: number,
 ): Promise<(string | null)[]> {
   const cursors: (string | null)[] = [];
-  for (let after: string | null = null, more = true; more && cursors.length * 20 < patients; ) {
+  for (let after: string | null = null, more = true; more && cursors.length * 20 < patients;) {
     cursors.push(after);
     const { pageInfo } = pageOf(await post(port, headers, listBody(['id'], after)));
     after = pageInfo.endCursor;

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import pg from 'pg';
 import { migrations } from '../migrations/list.js';
+import { Refusal } from '../src/config/refusal.js';
 import { startEmbedded, type EmbeddedServer } from '../src/persistence/embedded.js';
 import { passwordsIn, type DatabaseUrls, type Passwords } from '../src/persistence/login.js';
 import { EMBEDDED_DATABASE, embeddedUrl, prepareDatabase, prepareEmbedded } from '../src/persistence/preparation.js';
@@ -34,7 +35,10 @@ export class Installation {
     chmodSync(directory, 0o711);
     try {
       const passwords = passwordsIn(directory);
-      const postgres = await startEmbedded({ dataDirectory: path.join(directory, 'server'), password: passwords.superuser });
+      const postgres = await startEmbedded({
+        dataDirectory: path.join(directory, 'server'),
+        password: passwords.superuser,
+      });
       const ownerUrl = await prepareEmbedded(postgres.port, passwords);
       const installation = new Installation(directory, postgres, passwords, ownerUrl);
       await installation.asSuperuser('postgres', `CREATE DATABASE ${PEER_DATABASE}`);
@@ -68,12 +72,15 @@ export class Installation {
   }
 
   /** What the demo organisation's file says of its accounts. */
-  account(tenant: string, role: string): { readonly tenant: string; readonly email: string; readonly password: string } {
+  account(
+    tenant: string,
+    role: string,
+  ): { readonly tenant: string; readonly email: string; readonly password: string } {
     const { users } = JSON.parse(readFileSync(path.join(this.directory, 'demo.json'), 'utf8')) as {
       users: { tenant: string; role: string; email: string; password: string }[];
     };
     const found = users.find((user) => user.tenant === tenant && user.role === role);
-    if (found === undefined) throw new Error(`The demo organisation has no ${role} in ${tenant}.`);
+    if (found === undefined) throw new Refusal(`The demo organisation has no ${role} in ${tenant}.`);
     return found;
   }
 
@@ -88,7 +95,7 @@ export class Installation {
     this.generator ??= fork(path.join(DIST, 'bench', 'load.js'), { execArgv: [] });
     this.generator.send(job);
     const [answer] = (await once(this.generator, 'message')) as [LoadAnswer];
-    if ('fault' in answer) throw new Error(answer.fault);
+    if ('fault' in answer) throw new Refusal(answer.fault);
     return answer.figures;
   }
 

@@ -33,16 +33,25 @@ export async function ledgerAppend(installation: Installation, _patients: number
   });
   try {
     await ledger.createLogs([TENANT]);
-    await plain.query('CREATE TABLE audit_log (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, at timestamptz, record text)');
+    await plain.query(
+      'CREATE TABLE audit_log (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, at timestamptz, record text)',
+    );
     const ratios: number[] = [];
     print(['round', 'log', 'records/s', 'p50 ms', 'p99 ms']);
     for (let round = 0; round <= pace.rounds; round += 1) {
       const ours = await throughput(pace.seconds, () => ledger.writer.append(draft()));
       const theirs = await throughput(pace.seconds, () =>
-        plain.query({ name: 'audit', text: 'INSERT INTO audit_log (at, record) VALUES ($1, $2)', values: [new Date(), JSON.stringify(draft())] }),
+        plain.query({
+          name: 'audit',
+          text: 'INSERT INTO audit_log (at, record) VALUES ($1, $2)',
+          values: [new Date(), JSON.stringify(draft())],
+        }),
       );
       if (round === 0) continue;
-      for (const [name, figures] of [['ledger', ours], ['audit table', theirs]] as const) {
+      for (const [name, figures] of [
+        ['ledger', ours],
+        ['audit table', theirs],
+      ] as const) {
         print([String(round), name, ...figures.map(rounded)]);
       }
       ratios.push(ours[0] / theirs[0]);

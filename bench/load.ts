@@ -65,8 +65,15 @@ async function run(job: LoadJob): Promise<LoadFigures> {
   );
   const seconds = (performance.now() - start) / 1000;
   latencies.sort((one, other) => one - other);
-  const quantile = (share: number) => latencies[Math.min(latencies.length - 1, Math.floor(latencies.length * share))] ?? 0;
-  return { requests: latencies.length, seconds, perSecond: latencies.length / seconds, p50: quantile(0.5), p99: quantile(0.99) };
+  const quantile = (share: number) =>
+    latencies[Math.min(latencies.length - 1, Math.floor(latencies.length * share))] ?? 0;
+  return {
+    requests: latencies.length,
+    seconds,
+    perSecond: latencies.length / seconds,
+    p50: quantile(0.5),
+    p99: quantile(0.99),
+  };
 }
 
 /**
@@ -124,7 +131,7 @@ class Connection {
   private readHead(): boolean {
     const end = this.received.indexOf('\r\n\r\n');
     if (end < 0) return false;
-    const head = this.received.toString("latin1", 0, end);
+    const head = this.received.toString('latin1', 0, end);
     const length = /\r\ncontent-length: (\d+)/i.exec(head)?.[1];
     if (length === undefined) {
       this.reject(new Error('The server answered without a content-length.'));

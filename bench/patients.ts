@@ -12,8 +12,14 @@ export interface SyntheticPatient {
 
 const SURNAMES = [...'王李张刘陈杨黄赵吴周徐孙马朱胡林郭何高罗'];
 const GIVEN = [...'伟芳娜敏静丽强磊军洋勇艳杰涛明超霞平刚桂'];
-const FIRST = 'Mary James Anna Robert Linda David Susan Paul Karen Mark Lisa Peter Nancy George Emma Frank Ruth Henry Alice Jack'.split(' ');
-const LAST = 'Smith Jones Brown Davis Miller Wilson Moore Taylor Clark Lewis Walker Hall Young King Wright Hill Scott Green Baker Adams'.split(' ');
+const FIRST =
+  'Mary James Anna Robert Linda David Susan Paul Karen Mark Lisa Peter Nancy George Emma Frank Ruth Henry Alice Jack'.split(
+    ' ',
+  );
+const LAST =
+  'Smith Jones Brown Davis Miller Wilson Moore Taylor Clark Lewis Walker Hall Young King Wright Hill Scott Green Baker Adams'.split(
+    ' ',
+  );
 const REGIONS = [
   ['北京市海淀区中关村大街', '110108'],
   ['上海市浦东新区世纪大道', '310115'],

@@ -28,7 +28,10 @@ const CATEGORIES: readonly (readonly [RegExp, (match: RegExpExecArray) => string
   [/node_modules\/(?:pg|pg-pool|pg-protocol|pg-types|postgres-[a-z]+)\//, () => 'pg'],
   [/node_modules\/graphql\//, () => 'graphql'],
   [/node_modules\/@(?:apollo|as-integrations)\//, () => 'apollo'],
-  [/node_modules\/(?:fastify|find-my-way|light-my-request|avvio|@fastify|fast-[a-z-]+|secure-json-parse)\//, () => 'fastify'],
+  [
+    /node_modules\/(?:fastify|find-my-way|light-my-request|avvio|@fastify|fast-[a-z-]+|secure-json-parse)\//,
+    () => 'fastify',
+  ],
   [/node_modules\/(?:@nestjs|rxjs)\//, () => 'nest'],
   [/node_modules\/(?:@mikro-orm|kysely)\//, () => 'mikro-orm'],
   [/node_modules\/((?:@[^/]+\/)?[^/]+)\//, (match) => match[1] ?? ''],
@@ -47,7 +50,9 @@ const OWN = new Map([
  * cryptography and sockets. The start and end of the profile itself are left out.
  */
 export function summarise(profile: CpuProfile): ProfileSummary {
-  const measuring = new Set(profile.nodes.filter((node) => node.callFrame.url === 'node:inspector').map((node) => node.id));
+  const measuring = new Set(
+    profile.nodes.filter((node) => node.callFrame.url === 'node:inspector').map((node) => node.id),
+  );
   const selfTime = new Map<number, number>();
   let total = 0;
   profile.samples?.forEach((id, index) => {
@@ -55,7 +60,9 @@ export function summarise(profile: CpuProfile): ProfileSummary {
     selfTime.set(id, (selfTime.get(id) ?? 0) + delta);
     total += delta;
   });
-  const parents = new Map(profile.nodes.flatMap((node) => (node.children ?? []).map((child) => [child, node.id] as const)));
+  const parents = new Map(
+    profile.nodes.flatMap((node) => (node.children ?? []).map((child) => [child, node.id] as const)),
+  );
   const byId = new Map(profile.nodes.map((node) => [node.id, node]));
   const known = new Map<number, string>();
   const categoryOf = (id: number | undefined): string => {

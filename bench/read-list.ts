@@ -9,9 +9,19 @@ import type { Work } from './work.js';
 const TENANT = 'T-CN';
 const CONNECTIONS = 16;
 /** Six sealed ones (name, birthDate, phone, email, nationalId, insuranceNumber) in three data groups, and three plain ones. */
-const FIELDS = ['id', 'name', 'gender', 'birthDate', 'birthYear', 'phone', 'email', 'nationalId', 'insuranceNumber'] as const;
-/** What a front desk is not shown in clear of a patient without a visit today. */
-const MASKED = ['phone', 'nationalId', 'insuranceNumber'] as const;
+const FIELDS = [
+  'id',
+  'name',
+  'gender',
+  'birthDate',
+  'birthYear',
+  'phone',
+  'email',
+  'nationalId',
+  'insuranceNumber',
+] as const;
+/** What a front desk is not shown in clear of a patient without a visit today: four of the six (three are asked for). */
+const MASKED = ['phone', 'email', 'nationalId', 'insuranceNumber'] as const;
 
 interface ListSide extends Side {
   readonly headers: Readonly<Record<string, string>>;
@@ -46,14 +56,32 @@ async function governedSide(
   const server = await installation.startGoverned();
   const headers = await signIn(server.port, installation.account(TENANT, 'front_desk'), 'PATADMIN');
   return side(installation, 'governed', server, headers, {
-    kind: 'list', cursors, fields: FIELDS, masked: MASKED, patients, order: 'random' });
+    kind: 'list',
+    cursors,
+    fields: FIELDS,
+    masked: MASKED,
+    patients,
+    order: 'random',
+  });
 }
 
 async function bareSide(installation: Installation, patients: number): Promise<ListSide> {
   const server = await installation.startPeer();
   const cursors = await walk(server.port, {}, patients);
-  return side(installation, 'bare', server, {}, {
-    kind: 'list', cursors, fields: FIELDS, masked: [], patients, order: 'random' });
+  return side(
+    installation,
+    'bare',
+    server,
+    {},
+    {
+      kind: 'list',
+      cursors,
+      fields: FIELDS,
+      masked: [],
+      patients,
+      order: 'random',
+    },
+  );
 }
 
 function side(

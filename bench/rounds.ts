@@ -34,21 +34,28 @@ export async function compare(sides: readonly [Side, Side], pace: Pace): Promise
       await side.load(pace.warmSeconds * 1000);
       const figures = await measured(side, pace.seconds * 1000);
       pair.push(figures);
-      print([String(round), side.name, ...[figures.perSecond, figures.p50, figures.p99, figures.processor].map(rounded)]);
+      print([
+        String(round),
+        side.name,
+        ...[figures.perSecond, figures.p50, figures.p99, figures.processor].map(rounded),
+      ]);
     }
     const [first, second] = pair as [Round, Round];
     ratios.push(first.perSecond / second.perSecond);
     processorRatios.push(second.processor / first.processor);
   }
   for (const side of sides) printProfile(side.name, await profiled(side, pace.seconds * 1000));
-  console.log(`\nratios by round ${ratios.map((one) => one.toFixed(2)).join(' ')}; by processor time of the server alone ${median(processorRatios).toFixed(2)}`);
+  console.log(
+    `\nratios by round ${ratios.map((one) => one.toFixed(2)).join(' ')}; by processor time of the server alone ${median(processorRatios).toFixed(2)}`,
+  );
   return median(ratios);
 }
 
 export function median(values: readonly number[]): number {
   const sorted = values.toSorted((one, other) => one - other);
   const middle = sorted.length >> 1;
-  const [low = Number.NaN, high = low] = sorted.length % 2 === 1 ? [sorted[middle]] : sorted.slice(middle - 1, middle + 1);
+  const [low = Number.NaN, high = low] =
+    sorted.length % 2 === 1 ? [sorted[middle]] : sorted.slice(middle - 1, middle + 1);
   return (low + high) / 2;
 }
 

@@ -13,7 +13,7 @@ const FIGURES: Readonly<Record<string, Figure>> = { 'read-list': readList, write
 
 const usage = `Usage: npm run bench -- <name> [--rounds 3] [--seconds 8] [--patients 10000]
 
-  read-list      20 patients × 9 fields, 6 of them sealed and 3 masked, 16 connections, everything on,
+  read-list      20 patients × 9 fields, 6 of them sealed and 4 masked, 16 connections, everything on,
                  against a bare Nest + Apollo + MikroORM server with the same columns in clear (wanted: 0.8)
   write          createPatient against the bare server's (wanted: 0.6)
   ledger-append  durable ledger records of 64 callers against a plain INSERT for each

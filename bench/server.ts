@@ -2,6 +2,7 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import path from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { pathToFileURL } from 'node:url';
+import { Refusal } from '../src/config/refusal.js';
 import type { ProbeAnswer, ProbeQuestion } from './profiler.js';
 
 /** The root of the build, and of the project: this file is dist/bench/server.js. */
@@ -47,7 +48,7 @@ export class MeasuredServer {
 
   async stopProfile() {
     const answer = await this.ask('stop');
-    if (answer.kind !== 'stop') throw new Error('The profiler gave no profile.');
+    if (answer.kind !== 'stop') throw new Refusal('The profiler gave no profile.');
     return answer.summary;
   }
 
@@ -62,7 +63,7 @@ export class MeasuredServer {
 
   private ask(question: ProbeQuestion): Promise<ProbeAnswer> {
     return new Promise((resolve, reject) => {
-      const gone = () => reject(new Error('A measured server ended by itself.'));
+      const gone = () => reject(new Refusal('A measured server ended by itself.'));
       this.child.once('exit', gone);
       this.child.once('message', (message) => {
         this.child.off('exit', gone);
@@ -77,7 +78,7 @@ export class MeasuredServer {
 function portOf(child: ChildProcess): Promise<number> {
   return new Promise((resolve, reject) => {
     let output = '';
-    const timer = setTimeout(() => reject(new Error('A server did not become ready.')), LONGEST_START);
+    const timer = setTimeout(() => reject(new Refusal('A server did not become ready.')), LONGEST_START);
     const read = (chunk: Buffer) => {
       output += chunk.toString();
       const port = /^ready http:\/\/[^/]*:(\d+)\//m.exec(output)?.[1];
@@ -91,7 +92,7 @@ function portOf(child: ChildProcess): Promise<number> {
     child.stderr?.on('data', read);
     child.once('exit', (code) => {
       clearTimeout(timer);
-      reject(new Error(`A server ended with ${code} before it was ready:\n${output.slice(-2000)}`));
+      reject(new Refusal(`A server ended with ${code} before it was ready:\n${output.slice(-2000)}`));
     });
   });
 }

@@ -29,7 +29,13 @@ export async function write(installation: Installation, patients: number, pace: 
       server,
       async load(milliseconds) {
         const work = { kind: 'create', from, to: Number.MAX_SAFE_INTEGER, fields: FIELDS, masked: [] } as const;
-        const figures = await installation.load({ port: server.port, headers, connections: CONNECTIONS, milliseconds, work });
+        const figures = await installation.load({
+          port: server.port,
+          headers,
+          connections: CONNECTIONS,
+          milliseconds,
+          work,
+        });
         from += figures.requests;
         return figures;
       },

@@ -80,10 +80,10 @@ function finish(answer: Answer, unavailable: Failure | null, metrics: Metrics, l
         ? 'denied'
         : 'success';
   const milliseconds = performance.now() - startedAt;
-  metrics.operation(document.operationNames(), outcome, milliseconds / 1000);
+  metrics.operation(document.leadingOperation(), outcome, milliseconds / 1000);
   log.info('request', {
     requestId: document.facts.requestId,
-    operation: document.operationNames(),
+    operation: document.leadingOperation(),
     outcome,
     code: codes[0],
     milliseconds: Math.round(milliseconds),

@@ -1,5 +1,4 @@
 import { existsSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
 import path from 'node:path';
 import { compose, type Composition } from '../composition.js';
 import { readConfiguration, type Configuration } from '../config/configuration.js';
@@ -78,15 +77,13 @@ async function withIntegrator<T>(
   await identity.createAccount({ tenant, email, role: 'integrator', password });
   const facts = { requestId: newId(), purpose: null, reason: null, idempotencyKey: null, clientAddress: '127.0.0.1' };
   const arrival = new Document(null, facts, null);
+  const { actor } = await sessions.signIn(arrival, { tenant, email, password }).finally(() => answering.settle(arrival, null));
   try {
-    const { actor } = await sessions.signIn(arrival, { tenant, email, password }).finally(() => answering.settle(arrival, null));
-    const departure = new Document(actor, { ...facts, requestId: newId() }, null);
-    return await work(actor).finally(async () => {
-      await sessions.signOut(departure);
-      await answering.settle(departure, null);
-    });
+    return await work(actor);
   } finally {
-    vault.forget?.();
+    const departure = new Document(actor, { ...facts, requestId: newId() }, null);
+    await sessions.signOut(departure);
+    await answering.settle(departure, null);
   }
 }
 
@@ -139,4 +136,4 @@ function report({ bundles, rejected, created, unchanged, skipped }: Totals): str
   return [...lines, `${bundles} bundles: ${c} created, ${u} unchanged, ${s} skipped, ${rejected} rejected`, ''].join('\n');
 }
 
-if (process.argv[1] === fileURLToPath(import.meta.url)) process.exit(await main(process.argv.slice(2)));
+if (import.meta.main) process.exit(await main(process.argv.slice(2)));

@@ -6,11 +6,12 @@ import { Refusal } from '../config/refusal.js';
 import { loadDemo, type DemoOrganisation } from '../demo/organisation.js';
 import { DEMO_TENANTS } from '../demo/people.js';
 import { SystemClock } from '../kernel/clock.js';
+import { assertDurability } from '../ledger/durability.js';
 import { serve, type RunningApi } from '../main.js';
 import { isRunning, removeCluster } from '../persistence/embedded.js';
 import { ensureTenants } from '../persistence/tenant.store.js';
 import { Log } from '../telemetry/log.js';
-import { openDatabase, runCommand, type OpenDatabase } from './command.js';
+import { onInterruption, openDatabase, runCommand, type OpenDatabase } from './command.js';
 import { welcome } from './welcome.js';
 
 const usage = `Usage: npm start [-- --fresh]
@@ -58,6 +59,7 @@ class System {
       const demo = configuration.profile === 'trial';
       if (demo) await ensureTenants(database.ownerUrl, DEMO_TENANTS, new SystemClock().now());
       composition = await compose(configuration, database);
+      await assertDurability(composition.app);
       log.info('policies loaded', { policyHash: composition.policy.hash });
       const api = await serve(configuration, composition, log);
       const organisation = demo ? await demoOf(configuration, composition, api, log) : null;
@@ -71,12 +73,8 @@ class System {
     }
   }
 
-  /** Resolves after SIGTERM or SIGINT, when everything is drained and the embedded database has stopped. */
-  async untilStopped(): Promise<void> {
-    await new Promise<void>((resolve) => {
-      process.once('SIGTERM', resolve);
-      process.once('SIGINT', resolve);
-    });
+  /** Drains, then stops what was started, the embedded database last. */
+  async stop(): Promise<void> {
     this.log.info('draining');
     await this.api.close();
     await this.composition.close();
@@ -104,7 +102,10 @@ await runCommand({
   async run({ values }) {
     const configuration = readConfiguration();
     if (values['fresh'] === true) await startOver(configuration);
+    // Asked to stop while it starts, it finishes starting first: then there is a defined way back.
+    const interrupted = new Promise<void>((resolve) => onInterruption(() => resolve()));
     const system = await System.start(configuration, new Log(configuration.logLevel));
-    await system.untilStopped();
+    await interrupted;
+    await system.stop();
   },
 });

@@ -43,9 +43,9 @@ async function checkLedger(): Promise<number> {
   const ends = new Map<string, { range: CompactRange; last: Buffer }>();
   for (const row of rows) {
     const end = ends.get(row.log) ?? { range: new CompactRange(), last: ZERO_LEAF };
-    expect(Number(row.idx)).toBe(end.range.size);
-    end.last = leafHash(encodeEntry(end.last, row.record));
-    expect(row.leaf).toEqual(end.last);
+    const leaf = leafHash(encodeEntry(end.last, row.record));
+    if (Number(row.idx) !== end.range.size || !row.leaf.equals(leaf)) throw new Error(`Leaf ${row.idx} is wrong.`);
+    end.last = leaf;
     end.range.append(end.last);
     ends.set(row.log, end);
   }
@@ -171,10 +171,16 @@ describe('a failing statement', () => {
         return connection.query<Row>(statement);
       },
     };
-    await expect(chain.pass(broken)).rejects.toThrow('lost');
+    // Transactions of other tests in the same cluster hold the watermark back, too: a pass may find less than all.
+    const lost = async () => {
+      for (;;) await chain.pass(broken);
+    };
+    await expect(lost()).rejects.toThrow('lost');
     connection = await session();
     await writer.append(readDraft());
-    while ((await chain.pass(connection)) > 0);
+    const unsequenced = 'SELECT 1 FROM ledger_entry WHERE id NOT IN (SELECT entry_id FROM ledger_leaf)';
+    do await chain.pass(connection);
+    while ((await database.owner.query(unsequenced)).rows.length > 0);
     expect(faults).toBe(1);
     expect(await checkLedger()).toBe(43);
     await connection.close();

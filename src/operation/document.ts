@@ -27,6 +27,7 @@ export class Document {
   private readonly receipts: Receipt[] = [];
   private readonly rules = new Set<string>();
   private readonly names = new Set<string>();
+  private readonly hiddenFields = new Set<string>();
   private rowsRead = 0;
   private policy: string | null = null;
 
@@ -48,6 +49,14 @@ export class Document {
     this.names.add(operation.name);
     this.policy = policy;
     for (const rule of rules) this.rules.add(rule);
+  }
+
+  /** Notes, once, that a nested field was asked for and is hidden as a whole. */
+  hide(operation: AnyOperation, pattern: Pattern): void {
+    if (this.hiddenFields.has(operation.name)) return;
+    this.hiddenFields.add(operation.name);
+    this.reads.push(operation);
+    this.accesses.set(pattern, { rows: 0, subjects: new Set() });
   }
 
   /** Notes one row that was shown. */
@@ -106,9 +115,10 @@ export class Document {
     };
   }
 
-  /** Names of the operations of this document, for logs and metrics. */
-  operationNames(): string {
-    return [...this.names].join(' ');
+  /** The first operation of this document, for logs and metrics; empty when none began. */
+  leadingOperation(): string {
+    const [first = ''] = this.names;
+    return first;
   }
 
   /** True when nothing was run or recorded: the document failed before any operation began. */
@@ -131,7 +141,7 @@ export class Document {
   /** What was read, for `extensions.policy`: schema coordinates, each once. */
   report(): { masked: { path: string; fn: string }[]; hidden: { path: string }[]; any: boolean } {
     const masked = new Map<string, { path: string; fn: string }>();
-    const hidden = new Map<string, { path: string }>();
+    const hidden = new Map([...this.hiddenFields].map((path) => [path, { path }]));
     for (const pattern of this.accesses.keys()) {
       for (const { field, mask } of pattern.masked) {
         const path = `${pattern.type}.${field}`;

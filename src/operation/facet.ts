@@ -5,11 +5,12 @@ import { regionOf } from '../policy/mask.js';
 export function facet(
   computed: NonNullable<AttributeDeclaration['computed']>,
   values: Readonly<Record<string, unknown>>,
+  country: string,
 ): string | number | null {
   if (computed === 'birthYear') {
     const birthDate = values['birthDate'];
     return typeof birthDate === 'string' ? Number(birthDate.slice(0, 4)) : null;
   }
   const address = values['address'];
-  return typeof address === 'string' ? regionOf(address) : null;
+  return typeof address === 'string' ? regionOf(address, country) : null;
 }

@@ -6,6 +6,15 @@ import { looksMasked } from '../policy/mask.js';
 
 const DATE = /^\d{4}(-\d{2}(-\d{2})?)?$/;
 
+export function maskedValue(type: string, field: string): Failure {
+  return new Failure(
+    'BAD_USER_INPUT',
+    `${type}.${field} looks like a masked value.`,
+    'Leave the field out to keep what is stored.',
+    { extensions: { field: `${type}.${field}` } },
+  );
+}
+
 function refuse(type: string, field: string, problem: string, nextStep: string): never {
   throw new Failure('BAD_USER_INPUT', `${type}.${field} ${problem}.`, nextStep, {
     extensions: { field: `${type}.${field}` },
@@ -27,8 +36,8 @@ export function checkInput(type: string, attribute: AttributeDeclaration, value:
   if (text === '') return null;
   if (hasControlCharacter(text)) return refuse(type, field, 'holds a control character', 'Send plain text.');
   if ([...text].length > maximum) return refuse(type, field, `is longer than ${maximum} characters`, 'Shorten it.');
-  if (attribute.mask !== 'M_SAME' && looksMasked(text)) {
-    return refuse(type, field, 'looks like a masked value', 'Leave the field out to keep what is stored.');
+  if (attribute.mask !== 'M_SAME' && looksMasked(text, attribute.group)) {
+    throw maskedValue(type, field);
   }
   if (kind === 'date') return checkDate(type, field, text);
   if (kind === 'instant') return checkInstant(type, field, text);

@@ -14,10 +14,15 @@ export interface OperationDefinition<Arguments, Result> {
   readonly type: string;
   /** `read` joins the document's one read record; `write` has its own record in its own statement. */
   readonly mode: 'read' | 'write';
-  /** What a caller hears to whom no rule of this type applies at all. */
-  readonly refusal: 'FORBIDDEN' | 'NOT_FOUND';
+  /**
+   * What a caller hears to whom no rule of this type applies at all. `HIDDEN` is for nested fields: they are null like a
+   * hidden scalar, named once in `extensions.policy.hidden`, and in the record of the document.
+   */
+  readonly refusal: Refusal;
   readonly handler: (scope: Scope, input: Arguments) => Promise<Result>;
 }
+
+export type Refusal = 'FORBIDDEN' | 'NOT_FOUND' | 'HIDDEN';
 
 export type AnyOperation = Pick<OperationDefinition<never, unknown>, 'name' | 'kind' | 'action' | 'type' | 'mode'>;
 
@@ -26,7 +31,7 @@ const declared = new Map<string, AnyOperation>();
 /** Declares an operation. A second declaration of a name stops the boot. */
 export function defineOperation<Arguments, Result>(
   definition: Omit<OperationDefinition<Arguments, Result>, 'refusal'> & {
-    readonly refusal?: 'FORBIDDEN' | 'NOT_FOUND';
+    readonly refusal?: Refusal;
   },
 ): OperationDefinition<Arguments, Result> {
   if (declared.has(definition.name)) throw new Error(`The operation ${definition.name} is declared twice.`);

@@ -1,3 +1,4 @@
+import { registry } from '../kernel/attribute.js';
 import { Failure } from '../kernel/failure.js';
 import { databaseFault, DatabaseFault } from '../persistence/sqlstate.js';
 import type { Document } from './document.js';
@@ -6,7 +7,7 @@ import type { AnyOperation, OperationDefinition } from './operation.js';
 import { Scope } from './scope.js';
 import type { Selection } from './selection.js';
 import type { ScopeServices } from './services.js';
-import type { View } from './view.js';
+import { Reading, type View } from './view.js';
 import { versionConflict, type Writing } from './writing.js';
 
 /**
@@ -30,6 +31,10 @@ export class Operations {
       const purpose = this.purpose(document);
       const scope = new Scope(this.services, document, purpose, selection);
       const decision = scope.decide(operation.action, operation.type);
+      if (!decision.allowed && operation.refusal === 'HIDDEN') {
+        document.hide(operation, new Reading(registry.noun(operation.type), decision.shape, selection).pattern(0));
+        return null as Result;
+      }
       if (!decision.allowed) throw this.refused(operation);
       if (operation.mode === 'read') {
         document.beginRead(operation, this.services.policy.hash, decision.ruleIds);

@@ -11,7 +11,8 @@ import { pageSize, positionOf, Reader } from './reader.js';
 import type { FetchedRow, ListArguments, Page, PageArguments } from './reader.js';
 import type { Selection } from './selection.js';
 import type { ScopeServices } from './services.js';
-import { Reading, type View } from './view.js';
+import { Sources } from './sources.js';
+import { Reading, type Circumstances, type View } from './view.js';
 import { Writing } from './writing.js';
 
 const STANDARD_PAGE = 20;
@@ -37,6 +38,10 @@ export class Scope {
 
   get now(): Date {
     return this.services.clock.now();
+  }
+
+  get circumstances(): Circumstances {
+    return { now: this.now, country: this.actor.country };
   }
 
   decide(action: PolicyAction, type: string): Decision {
@@ -151,6 +156,11 @@ export class Scope {
     return this.writingUnit;
   }
 
+  /** Which rows came from another system, and whether they changed there. For importers. */
+  get sources(): Sources {
+    return new Sources(this);
+  }
+
   get written(): Writing | null {
     return this.writingUnit;
   }
@@ -210,7 +220,7 @@ export class Scope {
 
   private async show(reading: Reading, rows: readonly FetchedRow[]): Promise<View[]> {
     await this.loadKeys(rows);
-    const { now } = this;
+    const { circumstances } = this;
     return rows.map((row) => {
       const address = {
         tenant: this.actor.tenant,
@@ -218,7 +228,7 @@ export class Scope {
         rowId: row.id,
         subjectId: row.subject_id ?? '',
       };
-      const view = reading.show(row, address, this.services.vault, now);
+      const view = reading.show(row, address, this.services.vault, circumstances);
       this.document.gather(reading.pattern(row.bits), row.subject_reference);
       return view;
     });

@@ -1,7 +1,7 @@
 import type { AttributeDeclaration, DataGroup, NounDeclaration } from '../kernel/attribute.js';
 import { sealedColumn } from '../persistence/attribute.js';
 import type { Decision, FieldView } from '../policy/decision.js';
-import { ageBand, applyMask } from '../policy/mask.js';
+import { ageBand, applyMask, type MaskFacts } from '../policy/mask.js';
 import type { SealAddress, Vault } from '../vault/vault.js';
 import type { Selection } from './selection.js';
 
@@ -12,6 +12,13 @@ export interface FieldReport {
   readonly field: string;
   readonly state: 'CLEAR' | 'MASKED' | 'HIDDEN';
   readonly mask: string | null;
+}
+
+/** What a mask depends on beside the value. */
+export interface Circumstances {
+  readonly now: Date;
+  /** The tenant's country: how a number without a country code is read. */
+  readonly country: string;
 }
 
 /** A row as the database gave it: columns by name, sealed groups unopened. */
@@ -87,19 +94,20 @@ export class Reading {
    * Makes the view of a row. Opens the sealed groups of which at least one selected field is shown, and no other.
    * The subject's key must be loaded. Throws INTEGRITY_FAILED when a sealed value was changed or moved.
    */
-  show(row: Row, address: SealAddress, vault: Vault, now: Date): View {
+  show(row: Row, address: SealAddress, vault: Vault, circumstances: Circumstances): View {
     const pattern = this.pattern(row.bits);
     const opened: Record<string, unknown> = {};
     for (const group of pattern.groups) {
       const sealed = row[sealedColumn(group)];
       if (sealed instanceof Buffer) Object.assign(opened, vault.open(address, group, sealed));
     }
-    return this.render(pattern, row, opened, now);
+    return this.render(pattern, row, opened, circumstances);
   }
 
   /** Makes the view of values that are at hand unsealed: the answer to a write. */
-  render(pattern: Pattern, row: Row, opened: Readonly<Record<string, unknown>>, now: Date): View {
-    const facts = { now, birthDate: typeof opened['birthDate'] === 'string' ? opened['birthDate'] : null };
+  render(pattern: Pattern, row: Row, opened: Readonly<Record<string, unknown>>, circumstances: Circumstances): View {
+    const { now } = circumstances;
+    const facts = maskFacts(opened, circumstances);
     const view: Record<string, unknown> = { __typename: this.noun.type, id: row.id };
     for (const { attribute, view: shown } of pattern.steps) {
       if (shown.state === 'HIDDEN') {
@@ -113,6 +121,10 @@ export class Reading {
     view['fieldAccess'] = pattern.access;
     return view as View;
   }
+}
+
+export function maskFacts(opened: Readonly<Record<string, unknown>>, circumstances: Circumstances): MaskFacts {
+  return { ...circumstances, birthDate: typeof opened['birthDate'] === 'string' ? opened['birthDate'] : null };
 }
 
 function valueOf(

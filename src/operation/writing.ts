@@ -1,17 +1,18 @@
-import { registry, type AttributeDeclaration, type DataGroup, type NounDeclaration } from '../kernel/attribute.js';
+import { registry, type NounDeclaration } from '../kernel/attribute.js';
 import { Failure, notFound } from '../kernel/failure.js';
 import { isId, newId, newReference } from '../kernel/identifier.js';
 import type { Access } from '../ledger/record.js';
 import { sealedColumn } from '../persistence/attribute.js';
 import type { Decision, PolicyAction } from '../policy/decision.js';
-import { facet } from './facet.js';
-import { checkInput } from './input.js';
+import { applyMask } from '../policy/mask.js';
+import { checkInput, maskedValue } from './input.js';
 import { aliasesOf, fromClause, subjectColumns } from './noun-table.js';
 import { Parameters } from './parameters.js';
 import { asParent, factColumns, newFacts, readFacts, type Facts } from './row-facts.js';
 import type { Scope } from './scope.js';
+import { blindIndexes, changedFacts, openAll, plainColumns, sealedGroups, subjectKeyRow } from './sealed-row.js';
 import { Unit } from './unit.js';
-import { Reading, type Row, type View } from './view.js';
+import { maskFacts, Reading, type Row, type View } from './view.js';
 
 /** The patient that a write concerns: key, name in the ledger, and the facts that child policies inherit. */
 export interface Subject {
@@ -31,15 +32,6 @@ export interface Created {
   readonly view: View;
   /** The new subject, when the row is one. */
   readonly subject: Subject | null;
-}
-
-export interface SourceColumns {
-  readonly source_index: Buffer;
-  readonly source_content: Buffer;
-}
-export interface Imported {
-  readonly id: string;
-  readonly content: Buffer;
 }
 
 type Values = Readonly<Record<string, unknown>>;
@@ -78,7 +70,12 @@ export class Writing {
     if (isSubject) Object.assign(row, { subject_reference: reference, care_team_ids: [] });
     if (typeof noun.subject === 'object') row[noun.subject.foreignKey] = subjectId;
     if (isSubject) this.unit.insert('subject_key', subjectKeyRow(services.vault.createSubjectKey(actor.tenant, id)));
-    Object.assign(row, options.internal, this.columns(noun, checked), this.indexes(noun, options.indexed ?? {}));
+    Object.assign(
+      row,
+      options.internal,
+      plainColumns(noun, checked, checked, actor.country),
+      this.indexes(type, options.indexed),
+    );
     const address = { tenant: actor.tenant, type, rowId: id, subjectId };
     for (const [group, members] of sealedGroups(noun, checked)) {
       row[sealedColumn(group)] = services.vault.seal(address, group, members);
@@ -117,10 +114,11 @@ export class Writing {
     const address = { tenant: actor.tenant, type, rowId: id, subjectId: String(current['subject_id']) };
     await services.vault.loadSubjectKeys(actor.tenant, [address.subjectId]);
     const opened = openAll(noun, current, (group, sealed) => services.vault.open(address, group, sealed));
+    this.refuseEcho(noun, before, { ...current, ...opened }, checked);
     const merged = { ...opened, ...checked };
     const columns: Record<string, unknown> = {
-      ...this.columns(noun, merged, checked),
-      ...this.indexes(noun, options.indexed ?? {}),
+      ...plainColumns(noun, merged, checked, actor.country),
+      ...this.indexes(type, options.indexed),
     };
     const sealed = Object.keys(checked)
       .map((field) => registry.attribute(type, field))
@@ -152,33 +150,6 @@ export class Writing {
     const { tenant } = this.scope.actor;
     await this.scope.services.vault.loadSubjectKeys(tenant, [id]);
     return { id, reference: String(row['subject_reference']), facts: asParent(readFacts(registry.noun(type), row)) };
-  }
-
-  /** The keyed index of a row's key in the system it comes from, and the keyed digest of what was imported. */
-  source(type: string, key: string, content: string): SourceColumns {
-    const { tenant } = this.scope.actor;
-    const digest = (label: string, text: string) => this.scope.services.vault.keyedDigest(tenant, label, text);
-    return {
-      source_index: digest(`source-key ${type}`, key),
-      source_content: digest(`source-content ${type}`, content),
-    };
-  }
-
-  /** Rows that were imported before under these source indexes, by index in hexadecimal. For importers only. */
-  async imported(type: string, indexes: readonly Buffer[]): Promise<Map<string, Imported>> {
-    const noun = registry.noun(type);
-    if (!noun.imported) throw new Error(`${type} is never imported.`);
-    this.permission('create', type);
-    const parameters = new Parameters();
-    const tenant = parameters.bind(this.scope.actor.tenant);
-    const rows = await this.scope.services.database.query<{ id: string; source_index: Buffer; source_content: Buffer }>(
-      this.scope.actor.tenant,
-      parameters.statement(
-        `SELECT id, source_index, source_content FROM ${noun.table} ` +
-          `WHERE assert_tenant(${tenant}) AND tenant_id = ${tenant} AND source_index = ANY(${parameters.bind(indexes)}::bytea[])`,
-      ),
-    );
-    return new Map(rows.map((row) => [row.source_index.toString('hex'), { id: row.id, content: row.source_content }]));
   }
 
   private async current(noun: NounDeclaration, id: string): Promise<Record<string, unknown> | null> {
@@ -229,28 +200,9 @@ export class Writing {
     return checked;
   }
 
-  private columns(noun: NounDeclaration, values: Values, changed: Values = values): Record<string, unknown> {
-    const columns: Record<string, unknown> = {};
-    for (const attribute of noun.attributes.values()) {
-      if (attribute.column === null) continue;
-      if (attribute.computed !== null) {
-        if (attribute.derivedFrom.some((field) => field in changed))
-          columns[attribute.column] = facet(attribute.computed, values);
-      } else if (attribute.field in changed) columns[attribute.column] = values[attribute.field];
-    }
-    return columns;
-  }
-
-  private indexes(noun: NounDeclaration, indexed: Readonly<Record<string, string | null>>): Record<string, unknown> {
-    const columns: Record<string, unknown> = {};
-    for (const [field, text] of Object.entries(indexed)) {
-      const { blindIndex } = registry.attribute(noun.type, field);
-      if (blindIndex === null) continue;
-      const { tenant } = this.scope.actor;
-      columns[blindIndex] =
-        text === null ? null : this.scope.services.vault.blindIndex(tenant, `${noun.type}.${field}`, text);
-    }
-    return columns;
+  private indexes(type: string, texts: CreateOptions['indexed'] = {}): Record<string, unknown> {
+    const { vault } = this.scope.services;
+    return blindIndexes(type, texts, (attribute, text) => vault.blindIndex(this.scope.actor.tenant, attribute, text));
   }
 
   private note(type: string, fields: readonly string[], reference: string, decision: Decision): void {
@@ -269,7 +221,23 @@ export class Writing {
     const reading = new Reading(noun, decision.shape, readable ? this.scope.selection : NOTHING);
     const shown = { ...row, bits: readable ? decision.bitsOf(facts) : 0 } as Row;
     if (readable) this.scope.document.gather(reading.pattern(shown.bits), reference === '' ? null : reference);
-    return reading.render(reading.pattern(shown.bits), shown, opened, this.scope.now);
+    return reading.render(reading.pattern(shown.bits), shown, opened, this.scope.circumstances);
+  }
+
+  /**
+   * A mask can look like a true value (a year, a province). What the caller sees masked and sends back as it was shown
+   * is refused: saved, it would destroy what he could not see.
+   */
+  private refuseEcho(noun: NounDeclaration, facts: Facts, stored: Values, checked: Values): void {
+    const decision = this.scope.decide('read', noun.type);
+    const { fields } = decision.visibility(decision.bitsOf(facts));
+    const circumstances = maskFacts(stored, this.scope.circumstances);
+    for (const [field, value] of Object.entries(checked)) {
+      const view = fields.get(field);
+      const known = stored[field];
+      if (view?.state !== 'MASKED' || typeof known !== 'string' || value === null || value === known) continue;
+      if (applyMask(view.mask ?? 'M_NULL', known, circumstances) === value) throw maskedValue(noun.type, field);
+    }
   }
 
   private refusal(type: string, subject: Subject | undefined): Failure {
@@ -290,55 +258,4 @@ export function versionConflict(type: string): Failure {
     `The ${type} was changed by somebody else.`,
     'Read it again and repeat the change.',
   );
-}
-
-function subjectKeyRow(key: {
-  tenantId: string;
-  subjectId: string;
-  keyId: number;
-  wrapped: Buffer;
-  commitment: Buffer;
-}): Values {
-  return {
-    tenant_id: key.tenantId,
-    subject_id: key.subjectId,
-    key_id: key.keyId,
-    wrapped: key.wrapped,
-    commitment: key.commitment,
-  };
-}
-
-function sealedGroups(noun: NounDeclaration, values: Values): Map<DataGroup, Record<string, unknown>> {
-  const groups = new Map<DataGroup, Record<string, unknown>>();
-  for (const attribute of noun.attributes.values()) {
-    const value = values[attribute.field];
-    if (!attribute.sealed || value === undefined || value === null) continue;
-    const members = groups.get(attribute.group) ?? {};
-    members[attribute.field] = value;
-    groups.set(attribute.group, members);
-  }
-  return groups;
-}
-
-function openAll(
-  noun: NounDeclaration,
-  row: Values,
-  open: (group: DataGroup, sealed: Buffer) => Values,
-): Record<string, unknown> {
-  const opened: Record<string, unknown> = {};
-  const groups = new Set(
-    [...noun.attributes.values()].filter((one) => one.sealed).map((one: AttributeDeclaration) => one.group),
-  );
-  for (const group of groups) {
-    const sealed = row[sealedColumn(group)];
-    if (sealed instanceof Buffer) Object.assign(opened, open(group, sealed));
-  }
-  return opened;
-}
-
-function changedFacts(noun: NounDeclaration, columns: Values): Facts {
-  const facts: Facts = {};
-  for (const fact of noun.facts)
-    if (fact.source === 'column' && fact.column in columns) facts[fact.name] = columns[fact.column];
-  return facts;
 }

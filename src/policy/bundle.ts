@@ -41,7 +41,9 @@ export function loadBundle(directory: string, registry: AttributeRegistry): Bund
 
 /** Reads the YAML files of a directory, in the order of their names, and refuses those that the schema refuses. */
 export function readDocuments(directory: string, schema: PolicySchema): PolicyDocument[] {
-  const names = readdirSync(directory).filter((name) => name.endsWith('.yaml')).sort();
+  const names = readdirSync(directory)
+    .filter((name) => name.endsWith('.yaml'))
+    .sort();
   const read = names.map((name) => PolicyDocument.read(directory, name));
   const problems = read.flatMap((one) => (one instanceof PolicyDocument ? schema.problems(one) : one));
   if (problems.length > 0) throw new PolicyError(problems);
@@ -91,15 +93,12 @@ class BundleLoader {
   private only(documents: readonly PolicyDocument[], kind: Kind): PolicyDocument[] {
     const found = ofKind(documents, kind);
     if (found.length === 0) this.note(`There is no file of the kind ${kind}.`);
-    for (const extra of found.slice(1)) this.problems.push(extra.problem([], `There is more than one file of the kind ${kind}.`));
+    for (const extra of found.slice(1))
+      this.problems.push(extra.problem([], `There is more than one file of the kind ${kind}.`));
     return found;
   }
 
-  private permits(
-    documents: readonly PolicyDocument[],
-    vocabulary: Vocabulary,
-    classes: Bundle['classes'],
-  ): Permit[] {
+  private permits(documents: readonly PolicyDocument[], vocabulary: Vocabulary, classes: Bundle['classes']): Permit[] {
     const subjects = new Set<string>();
     const nouns = new Map(this.registry.all().map((noun) => [noun.type, noun]));
     const permits = documents.flatMap((document) => {
@@ -117,7 +116,8 @@ class BundleLoader {
       });
     });
     for (const type of nouns.keys()) {
-      if (!subjects.has(type)) this.note(`${type} has no policy file. A type that nobody may see has one without rules.`);
+      if (!subjects.has(type))
+        this.note(`${type} has no policy file. A type that nobody may see has one without rules.`);
     }
     return permits;
   }
@@ -152,7 +152,10 @@ class BundleLoader {
           const key = `${permit.type} ${action} ${role} ${purpose}`;
           const other = writers.get(key);
           // Writable fields do not depend on the row, so that two rules must not meet in one decision.
-          if (other !== undefined) this.positions.get(permit.id)?.(`"${other}" already says what ${role} may ${action} for ${purpose}: merge the two.`);
+          if (other !== undefined)
+            this.positions.get(permit.id)?.(
+              `"${other}" already says what ${role} may ${action} for ${purpose}: merge the two.`,
+            );
           writers.set(key, permit.id);
         }
       }
@@ -163,7 +166,8 @@ class BundleLoader {
     const { subject } = this.registry.noun(permit.type);
     if (typeof subject !== 'object') return false;
     return permits.some(
-      (one) => one.type === subject.parent && one.actions.has('read') && one.roles.has(role) && one.purposes.has(purpose),
+      (one) =>
+        one.type === subject.parent && one.actions.has('read') && one.roles.has(role) && one.purposes.has(purpose),
     );
   }
 
@@ -185,7 +189,9 @@ class BundleLoader {
 /** The pairs of role and purpose that a permit applies to: a purpose that is not the role's own is no pair. */
 export function audienceOf(permit: Permit, vocabulary: Vocabulary): { role: string; purpose: string }[] {
   return [...vocabulary.purposesOf].flatMap(([role, purposes]) =>
-    permit.roles.has(role) ? purposes.filter((purpose) => permit.purposes.has(purpose)).map((purpose) => ({ role, purpose })) : [],
+    permit.roles.has(role)
+      ? purposes.filter((purpose) => permit.purposes.has(purpose)).map((purpose) => ({ role, purpose }))
+      : [],
   );
 }
 
@@ -195,7 +201,9 @@ function ofKind(documents: readonly PolicyDocument[], kind: Kind): PolicyDocumen
 
 function hashOf(documents: readonly PolicyDocument[], schema: PolicySchema): string {
   const content = documents.map((document) => [document.file, document.value]);
-  return createHash('sha256').update(canonical([...content, schema.text])).digest('hex');
+  return createHash('sha256')
+    .update(canonical([...content, schema.text]))
+    .digest('hex');
 }
 
 /** JSON with sorted keys: layout and comments of a file do not change its hash, every value does. */

@@ -91,7 +91,9 @@ export function loadCases(directory: string, registry: AttributeRegistry, engine
       one.roles.forEach((role, position) => {
         if (!(ROLES as readonly string[]).includes(role)) refuse([...at, 'roles', position], `Unknown role "${role}".`);
       });
-      const expected = expectationOf(one.expect, noun, engine, rows, (part, message) => refuse([...at, ...part], message));
+      const expected = expectationOf(one.expect, noun, engine, rows, (part, message) =>
+        refuse([...at, ...part], message),
+      );
       const { file, line } = document.problem(at, '');
       return combinations(one, expected !== null, engine).map((combination) => {
         return { place: `${file}:${line} ${one.name}`, type: noun.type, rows, expected, ...combination };
@@ -138,7 +140,12 @@ function expectationOf(
 }
 
 /** Groups first, then single fields, so that a field refines its group. */
-function statesOf(document: ShownDocument, noun: NounDeclaration, engine: PolicyEngine, refuse: Refuse): Map<string, string> {
+function statesOf(
+  document: ShownDocument,
+  noun: NounDeclaration,
+  engine: PolicyEngine,
+  refuse: Refuse,
+): Map<string, string> {
   const states = new Map([...noun.attributes.keys()].map((field) => [field, 'HIDDEN']));
   for (const single of [false, true]) {
     for (const state of ['clear', 'masked', 'hidden'] as const) {

@@ -55,7 +55,8 @@ function permitRules({ permit, where }: Grant): CaslRule[] {
 /** One guardrail as CASL rules. Forbidding `read` forbids `read:clear`; `*` is every action. */
 function guardrailRules(guardrail: Guardrail): CaslRule[] {
   const actions = new Set(guardrail.actions);
-  if (actions.delete('*')) for (const action of ['read', 'create', 'update', 'deactivate', 'lookup']) actions.add(action);
+  if (actions.delete('*'))
+    for (const action of ['read', 'create', 'update', 'deactivate', 'lookup']) actions.add(action);
   if (actions.has('read')) actions.add('read:clear');
   return [...guardrail.fields].map(([type, fields]) => ({
     action: [...actions],

@@ -106,7 +106,8 @@ function messageOf(error: ErrorObject): string {
   const where = error.instancePath === '' ? 'The file' : error.instancePath.slice(1).replaceAll('/', '.');
   if (error.keyword === 'additionalProperties') return `Unknown key "${String(error.params['additionalProperty'])}".`;
   if (error.keyword === 'required') return `${where}: "${String(error.params['missingProperty'])}" is missing.`;
-  if (error.keyword === 'enum') return `${where}: must be one of ${(error.params['allowedValues'] as unknown[]).join(', ')}.`;
+  if (error.keyword === 'enum')
+    return `${where}: must be one of ${(error.params['allowedValues'] as unknown[]).join(', ')}.`;
   if (error.keyword === 'const') return `${where}: must be "${String(error.params['allowedValue'])}".`;
   return `${where}: ${error.message ?? 'is not allowed'}.`;
 }

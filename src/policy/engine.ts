@@ -116,12 +116,7 @@ export class PolicyEngine {
   }
 }
 
-function planOrRefuse(
-  compiled: Compiled,
-  setting: RuleSetting,
-  action: PolicyAction,
-  directory: string,
-): Plan {
+function planOrRefuse(compiled: Compiled, setting: RuleSetting, action: PolicyAction, directory: string): Plan {
   try {
     return new Plan(compiled, setting, action);
   } catch (error) {

@@ -1,6 +1,13 @@
 import { Ability, buildMongoQueryMatcher } from '@casl/ability';
 import type { AbilityTuple, MatchConditions, MongoQuery, RawRuleFrom } from '@casl/ability';
-import { COMPARISONS, CONNECTIVES, operandOf, type ActorAttributes, type ConditionNode, type Where } from './condition.js';
+import {
+  COMPARISONS,
+  CONNECTIVES,
+  operandOf,
+  type ActorAttributes,
+  type ConditionNode,
+  type Where,
+} from './condition.js';
 import type { Facts } from './decision.js';
 
 /** A row as CASL sees it: built only here, so that no object of a client can pass for one. */

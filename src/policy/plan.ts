@@ -58,7 +58,10 @@ export class Plan {
     this.lookup = lookupOf(permits);
     this.obligations = [...new Map(permits.flatMap((one) => one.obligations).map((one) => [one.type, one])).values()];
     const guardrails = compiled.guardrails.filter((one) => {
-      return one.fields.has(noun.type) && (one.actions.has(action) || one.actions.has('*') || (action === 'read' && one.actions.has('read:clear')));
+      return (
+        one.fields.has(noun.type) &&
+        (one.actions.has(action) || one.actions.has('*') || (action === 'read' && one.actions.has('read:clear')))
+      );
     });
     this.ruleIds = [...permits, ...(this.allowed ? guardrails : [])].map((one) => one.id);
     const nodes = this.conditions.list.map((one) => one.node);
@@ -155,7 +158,9 @@ export class Plan {
           {
             attribute,
             visible: this.asOpenAsSources(attribute, (field) => this.ask('read', field)),
-            clear: this.asOpenAsSources(attribute, (field) => all([this.ask('read', field), this.ask('read:clear', field)])),
+            clear: this.asOpenAsSources(attribute, (field) =>
+              all([this.ask('read', field), this.ask('read:clear', field)]),
+            ),
             masks,
           },
         ];

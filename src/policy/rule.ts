@@ -1,5 +1,11 @@
 import { ROLES, type Role } from '../kernel/actor.js';
-import { DATA_GROUPS, type AttributeRegistry, type DataGroup, type MaskName, type NounDeclaration } from '../kernel/attribute.js';
+import {
+  DATA_GROUPS,
+  type AttributeRegistry,
+  type DataGroup,
+  type MaskName,
+  type NounDeclaration,
+} from '../kernel/attribute.js';
 import type { Where } from './condition.js';
 import type { PolicyAction } from './decision.js';
 import type { DocumentPath } from './document.js';
@@ -84,7 +90,9 @@ export function checkAudience(
 
 /** Fields of a group. An unknown group, or one that the noun has no field of, is refused. */
 export function fieldsOfGroup(noun: NounDeclaration, group: string, at: DocumentPath, refuse: Refuse): string[] {
-  const fields = [...noun.attributes.values()].filter((one) => one.group === (group as DataGroup)).map((one) => one.field);
+  const fields = [...noun.attributes.values()]
+    .filter((one) => one.group === (group as DataGroup))
+    .map((one) => one.field);
   if (!(DATA_GROUPS as readonly string[]).includes(group)) refuse(at, `Unknown group "${group}".`);
   else if (fields.length === 0) refuse(at, `${noun.type} has no field of the group "${group}".`);
   return fields;
@@ -155,11 +163,13 @@ class PermitReader {
     for (const part of ['show', 'fields', 'masks'] as const) {
       if (rule[part] !== undefined && !can('read')) this.no([part], `"${part}" needs the action read.`);
     }
-    if (can('read') && rule.show === undefined && rule.fields === undefined) this.no([], 'A rule for read shows something.');
+    if (can('read') && rule.show === undefined && rule.fields === undefined)
+      this.no([], 'A rule for read shows something.');
     if (can(...WRITING) !== (rule.write !== undefined)) {
       this.no([], 'The actions create, update and deactivate need "write", and only they have it.');
     }
-    if (can('lookup') !== (rule.lookup !== undefined)) this.no([], 'The action lookup needs "lookup", and only it has it.');
+    if (can('lookup') !== (rule.lookup !== undefined))
+      this.no([], 'The action lookup needs "lookup", and only it has it.');
   }
 
   private shows(): Map<string, Shown> {
@@ -200,7 +210,8 @@ class PermitReader {
       if (!this.known(field, at)) continue;
       const weakest = this.setting.classes.get(field)?.mask ?? 'M_NULL';
       if (!isMask(mask)) this.no(at, `Unknown mask ${mask}.`);
-      else if (!isAtLeast(mask, weakest)) this.no(at, `${mask} is weaker than ${weakest}, the mask of ${this.setting.noun.type}.${field}.`);
+      else if (!isAtLeast(mask, weakest))
+        this.no(at, `${mask} is weaker than ${weakest}, the mask of ${this.setting.noun.type}.${field}.`);
       else if (states.get(field) !== 'masked') this.no(at, `This rule does not show "${field}" masked.`);
       else masks.set(field, mask);
     }
@@ -217,12 +228,15 @@ class PermitReader {
     rule.write?.groups?.forEach((group, index) => {
       const at = ['write', 'groups', index];
       if (group === 'public') this.no(at, 'Name the fields of the group "public" one by one.');
-      fieldsOfGroup(setting.noun, group, [...this.at, ...at], this.refuse).filter(writable).forEach((field) => fields.add(field));
+      fieldsOfGroup(setting.noun, group, [...this.at, ...at], this.refuse)
+        .filter(writable)
+        .forEach((field) => fields.add(field));
     });
     rule.write?.fields?.forEach((field, index) => {
       const at = ['write', 'fields', index];
       if (!this.known(field, at)) return;
-      if (!writable(field) || field === 'id' || field === 'version') this.no(at, `"${field}" is never written by a client.`);
+      if (!writable(field) || field === 'id' || field === 'version')
+        this.no(at, `"${field}" is never written by a client.`);
       fields.add(field);
     });
     return fields;

@@ -30,7 +30,8 @@ type VirtualFact = Exclude<FactDeclaration, { source: 'column' }>;
 
 /** Refuses any identifier outside the closed pattern: identifiers are the only text that is not bound. */
 export function identifier(name: string): string {
-  if (!IDENTIFIER.test(name) || name === INNER_ALIAS) throw new Error('An SQL identifier is outside the closed pattern.');
+  if (!IDENTIFIER.test(name) || name === INNER_ALIAS)
+    throw new Error('An SQL identifier is outside the closed pattern.');
   return name;
 }
 
@@ -69,8 +70,14 @@ export class SqlCompiler {
     if (isAlways(formula)) return ['TRUE'];
     if (isNever(formula)) return ['FALSE'];
     return 'all' in formula
-      ? joined(formula.all.map((member) => this.formula(member, conditions)), ' AND ')
-      : joined(formula.any.map((member) => this.formula(member, conditions)), ' OR ');
+      ? joined(
+          formula.all.map((member) => this.formula(member, conditions)),
+          ' AND ',
+        )
+      : joined(
+          formula.any.map((member) => this.formula(member, conditions)),
+          ' OR ',
+        );
   }
 
   node(node: ConditionNode): Template {

@@ -89,7 +89,10 @@ export function readClassification(
     }
     if (!isMask(mask)) refuse([...at, 'mask'], `Unknown mask ${mask}.`);
     else if (!isAtLeast(mask, declared.mask)) {
-      refuse([...at, 'mask'], `${mask} is weaker than ${declared.mask}, the mask of ${name}: a class is never loosened.`);
+      refuse(
+        [...at, 'mask'],
+        `${mask} is weaker than ${declared.mask}, the mask of ${name}: a class is never loosened.`,
+      );
     }
     classes.get(type)?.set(field, { level, mask: mask as MaskName, unqueryable: wanted.sealed === true });
   }
@@ -106,7 +109,11 @@ export interface OperationGrant {
   readonly type: string;
 }
 
-export function readOperations(value: unknown, registry: AttributeRegistry, refuse: Refuse): Map<string, OperationGrant> {
+export function readOperations(
+  value: unknown,
+  registry: AttributeRegistry,
+  refuse: Refuse,
+): Map<string, OperationGrant> {
   const { operations } = value as { operations: Record<string, OperationGrant> };
   const types = new Set(registry.all().map((noun) => noun.type));
   for (const [name, { type }] of Object.entries(operations)) {
@@ -123,10 +130,12 @@ export function registryFaults(registry: AttributeRegistry): { type: string; mes
     if (tenant?.source !== 'column' || tenant.kind !== 'text') faults.push('The fact "tenant" must be a text column.');
     for (const fact of noun.facts) {
       const names = fact.source === 'today' ? [fact.table, fact.foreignKey, fact.column] : [fact.column];
-      if (!names.every(isIdentifier)) faults.push(`The fact "${fact.name}" names an SQL identifier outside the closed pattern.`);
+      if (!names.every(isIdentifier))
+        faults.push(`The fact "${fact.name}" names an SQL identifier outside the closed pattern.`);
     }
     for (const attribute of noun.attributes.values()) {
-      if (hasCycle(noun, attribute.field, new Set())) faults.push(`${attribute.field} is derived from itself or from an unknown field.`);
+      if (hasCycle(noun, attribute.field, new Set()))
+        faults.push(`${attribute.field} is derived from itself or from an unknown field.`);
     }
     return faults.map((message) => ({ type: noun.type, message }));
   });

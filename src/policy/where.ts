@@ -44,7 +44,8 @@ class WhereReader {
   }
 
   private connective(members: unknown, at: DocumentPath): void {
-    if (!Array.isArray(members) || members.length === 0) return this.refuse(at, 'Needs a non-empty list of conditions.');
+    if (!Array.isArray(members) || members.length === 0)
+      return this.refuse(at, 'Needs a non-empty list of conditions.');
     members.forEach((member, index) => this.group(member, [...at, index]));
   }
 
@@ -54,7 +55,8 @@ class WhereReader {
     const kind: Kind = fact.source === 'column' ? fact.kind : 'boolean';
     if (!isMapping(value)) return this.operand(kind, '$eq', value, at);
     for (const [operator, operand] of Object.entries(value)) {
-      if ((COMPARISONS as readonly string[]).includes(operator)) this.operand(kind, operator, operand, [...at, operator]);
+      if ((COMPARISONS as readonly string[]).includes(operator))
+        this.operand(kind, operator, operand, [...at, operator]);
       else this.refuse([...at, operator], `Unknown operator ${operator}.`);
     }
   }
@@ -65,7 +67,8 @@ class WhereReader {
       return;
     }
     const list = operator === '$in' || operator === '$nin';
-    if (typeof operand === 'string' && operand.startsWith('$')) return this.placeholder(kind, operator, operand, list, at);
+    if (typeof operand === 'string' && operand.startsWith('$'))
+      return this.placeholder(kind, operator, operand, list, at);
     if (RANGES.includes(operator) && kind !== 'text' && kind !== 'integer') {
       return this.refuse(at, `${operator} needs a text or integer fact, this one is ${kind}.`);
     }
@@ -82,7 +85,8 @@ class WhereReader {
     if (!known) return this.refuse(at, `Unknown placeholder ${text}.`);
     const wanted = list ? `${kind}[]` : kind;
     const offered = ACTOR_ATTRIBUTES[name as keyof typeof ACTOR_ATTRIBUTES];
-    if (RANGES.includes(operator) || wanted !== offered) this.refuse(at, `${text} is ${offered} and does not fit ${operator} here.`);
+    if (RANGES.includes(operator) || wanted !== offered)
+      this.refuse(at, `${text} is ${offered} and does not fit ${operator} here.`);
   }
 }
 

@@ -41,10 +41,16 @@ const ids = new Map<string, Map<string, string>>();
 /** Columns of a fact table: every noun and its subject in a table of its own, with what the policy may ask and nothing else. */
 function columnsOf(noun: NounDeclaration): string[] {
   const typeOf = (fact: FactDeclaration) =>
-    fact.source === 'column' ? `${fact.column} ${SQL_TYPES[fact.kind]}` : `${fact.source === 'overlap' ? fact.column : ''} uuid[]`;
+    fact.source === 'column'
+      ? `${fact.column} ${SQL_TYPES[fact.kind]}`
+      : `${fact.source === 'overlap' ? fact.column : ''} uuid[]`;
   const columns = noun.facts.filter((fact) => fact.source !== 'today').map((fact) => `${typeOf(fact)} NOT NULL`);
   const { subject } = noun;
-  return ['id uuid PRIMARY KEY', ...columns, ...(typeof subject === 'object' ? [`${subject.foreignKey} uuid NOT NULL`] : [])];
+  return [
+    'id uuid PRIMARY KEY',
+    ...columns,
+    ...(typeof subject === 'object' ? [`${subject.foreignKey} uuid NOT NULL`] : []),
+  ];
 }
 
 async function insertRow(noun: NounDeclaration, facts: Facts, parentId: string | null): Promise<string> {
@@ -117,8 +123,7 @@ async function differencesInSql(one: PolicyCase): Promise<string[]> {
   const values: unknown[] = [];
   const bind = (value: unknown) => `$${values.push(value)}`;
   const context = { now: NOW, timeZone: 'Asia/Shanghai' };
-  const join =
-    parent === null ? '' : `JOIN ${registry.noun(parent.parent).table} p ON p.id = s.${parent.foreignKey}`;
+  const join = parent === null ? '' : `JOIN ${registry.noun(parent.parent).table} p ON p.id = s.${parent.foreignKey}`;
   const found = await client.query<{ id: string; reached: boolean | null; bits: number }>(
     `SELECT s.id, ${decision.rowPredicate(aliases, bind, context)} AS reached,
        ${decision.visibilityBits(aliases, bind, context)} AS bits FROM ${noun.table} s ${join}`,
@@ -128,7 +133,8 @@ async function differencesInSql(one: PolicyCase): Promise<string[]> {
   return [...one.rows.keys()].flatMap((name) => {
     const row = byId.get(ids.get(one.type)?.get(name) ?? '');
     const expected = one.expected?.rows.has(name) ?? false;
-    if (row?.reached !== expected) return [`${one.place} (${one.role}, ${one.purpose}, ${one.action}): row ${name} is ${String(row?.reached)}`];
+    if (row?.reached !== expected)
+      return [`${one.place} (${one.role}, ${one.purpose}, ${one.action}): row ${name} is ${String(row?.reached)}`];
     if (!expected || one.action !== 'read') return [];
     return stateDifferences(name, one.expected?.states.get(name), statesIn(decision.visibility(row.bits)));
   });
@@ -137,7 +143,9 @@ async function differencesInSql(one: PolicyCase): Promise<string[]> {
 describe('policy cases', () => {
   it('hold in memory: rows reached, field states, writable and lookup fields', () => {
     const failed = cases.flatMap((one) =>
-      judge(one, engine).map((difference) => `${one.place} (${one.role}, ${one.purpose}, ${one.action}): ${difference}`),
+      judge(one, engine).map(
+        (difference) => `${one.place} (${one.role}, ${one.purpose}, ${one.action}): ${difference}`,
+      ),
     );
     expect(failed).toEqual([]);
     expect(cases.length).toBeGreaterThan(1_000);
@@ -156,7 +164,9 @@ describe('policy cases', () => {
       .all()
       .flatMap((noun) =>
         ROLES.flatMap((role) =>
-          engine.purposesOf(role).flatMap((purpose) => POLICY_ACTIONS.map((action) => key(noun.type, role, purpose, action))),
+          engine
+            .purposesOf(role)
+            .flatMap((purpose) => POLICY_ACTIONS.map((action) => key(noun.type, role, purpose, action))),
         ),
       );
     expect(wanted.filter((one) => !covered.has(one))).toEqual([]);

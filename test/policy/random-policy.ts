@@ -72,7 +72,9 @@ function comparisonOf(fact: FactDeclaration, stock: boolean): fc.Arbitrary<unkno
   const one = nullable(equal);
   const list = fc.array(nullable(value), { maxLength: 3 });
   const lists =
-    kind === 'uuid' && !stock ? fc.oneof({ weight: 3, arbitrary: list as fc.Arbitrary<unknown> }, fc.constant('$user.careTeamIds')) : list;
+    kind === 'uuid' && !stock
+      ? fc.oneof({ weight: 3, arbitrary: list as fc.Arbitrary<unknown> }, fc.constant('$user.careTeamIds'))
+      : list;
   const operators: Record<string, fc.Arbitrary<unknown>> = {
     $eq: one,
     $ne: one,
@@ -80,7 +82,8 @@ function comparisonOf(fact: FactDeclaration, stock: boolean): fc.Arbitrary<unkno
     $nin: lists,
     $exists: fc.boolean(),
   };
-  if (kind === 'text' || kind === 'integer') Object.assign(operators, { $lt: value, $lte: value, $gt: value, $gte: value });
+  if (kind === 'text' || kind === 'integer')
+    Object.assign(operators, { $lt: value, $lte: value, $gt: value, $gte: value });
   const single = fc
     .constantFrom(...Object.keys(operators))
     .chain((name) => (operators[name] as fc.Arbitrary<unknown>).map((operand) => ({ [name]: operand })));
@@ -95,7 +98,9 @@ function wheres(stock: boolean): fc.Arbitrary<Where> {
   const facts = stock ? FACTS.filter((fact) => fact.source === 'column') : FACTS;
   const leaf = fc
     .uniqueArray(fc.constantFrom(...facts), { minLength: 0, maxLength: 2 })
-    .chain((chosen) => fc.tuple(...chosen.map((fact) => comparisonOf(fact, stock).map((value) => [fact.name, value] as const))))
+    .chain((chosen) =>
+      fc.tuple(...chosen.map((fact) => comparisonOf(fact, stock).map((value) => [fact.name, value] as const))),
+    )
     .map((entries) => Object.fromEntries(entries) as Where);
   if (stock) return leaf;
   const { node } = fc.letrec<{ node: Where }>((tie) => ({

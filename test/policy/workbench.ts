@@ -8,9 +8,13 @@ export class Workbench {
   readonly directory = path.join(mkdtempSync(path.join(tmpdir(), 'custodia-policy-')), 'policies');
 
   constructor(options: { empty: boolean } = { empty: false }) {
-    cpSync(options.empty ? 'policies/_schema' : 'policies', options.empty ? path.join(this.directory, '_schema') : this.directory, {
-      recursive: true,
-    });
+    cpSync(
+      options.empty ? 'policies/_schema' : 'policies',
+      options.empty ? path.join(this.directory, '_schema') : this.directory,
+      {
+        recursive: true,
+      },
+    );
   }
 
   files(): string[] {
@@ -29,7 +33,10 @@ export class Workbench {
   edit(file: string, from: string, to: string): void {
     const text = this.read(file);
     if (!text.includes(from)) throw new Error(`${file} does not contain: ${from}`);
-    this.write(file, text.replace(from, () => to));
+    this.write(
+      file,
+      text.replace(from, () => to),
+    );
   }
 
   remove(file: string): void {

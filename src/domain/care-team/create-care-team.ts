@@ -22,7 +22,11 @@ export const createCareTeam = defineOperation<CreateCareTeamArguments, View>({
     const members = [...new Set(memberIds ?? [])];
     if (!name.trim()) throw new Failure('BAD_USER_INPUT', 'CareTeam.name is required.', 'Send a name.');
     if (members.length > LARGEST_TEAM || !members.every(isId)) {
-      throw new Failure('BAD_USER_INPUT', `A care team has at most ${LARGEST_TEAM} members, by account id.`, 'Correct memberIds.');
+      throw new Failure(
+        'BAD_USER_INPUT',
+        `A care team has at most ${LARGEST_TEAM} members, by account id.`,
+        'Correct memberIds.',
+      );
     }
     const team = scope.write.create('CareTeam', { name });
     for (const member of members) scope.write.join(team.id, member);

@@ -20,6 +20,7 @@ export const listAssignments = defineOperation<{ readonly patient: View }, View[
   action: 'read',
   type: 'CareTeamAssignment',
   mode: 'read',
+  refusal: 'HIDDEN',
   handler: async (scope, { patient }) => {
     const assignments = await scope.children('CareTeamAssignment', patient, { first: 50 });
     return assignments.edges.map((edge) => edge.node);
@@ -33,5 +34,6 @@ export const assignedTeam = defineOperation<{ readonly id: string | null }, View
   action: 'read',
   type: 'CareTeam',
   mode: 'read',
+  refusal: 'HIDDEN',
   handler: (scope, { id }) => scope.reference('CareTeam', id),
 });

@@ -10,5 +10,6 @@ export const listDiagnoses = defineOperation<PageArguments & { readonly patient:
   action: 'read',
   type: 'Diagnosis',
   mode: 'read',
+  refusal: 'HIDDEN',
   handler: (scope, { patient, ...page }) => scope.children('Diagnosis', patient, page),
 });

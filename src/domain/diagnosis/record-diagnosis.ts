@@ -2,7 +2,7 @@ import { Failure } from '../../kernel/failure.js';
 import { defineOperation } from '../../operation/operation.js';
 import type { Subject, Writing } from '../../operation/writing.js';
 import type { View } from '../../operation/view.js';
-import { compartmentOf, icdChapterOf } from './compartment.js';
+import { compartmentOf, icdChapterOf } from '../terminology/compartment.js';
 
 export interface DiagnosisValues {
   readonly code: string;

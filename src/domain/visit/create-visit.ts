@@ -2,7 +2,7 @@ import { Failure } from '../../kernel/failure.js';
 import { defineOperation } from '../../operation/operation.js';
 import type { Subject, Writing } from '../../operation/writing.js';
 import type { View } from '../../operation/view.js';
-import { compartmentOf, compartmentOfDepartment, icdChapterOf } from '../diagnosis/compartment.js';
+import { compartmentOf, compartmentOfDepartment, icdChapterOf } from '../terminology/compartment.js';
 
 export interface VisitValues {
   readonly status?: string | null;

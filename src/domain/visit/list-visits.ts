@@ -10,5 +10,6 @@ export const listVisits = defineOperation<PageArguments & { readonly patient: Vi
   action: 'read',
   type: 'Visit',
   mode: 'read',
+  refusal: 'HIDDEN',
   handler: (scope, { patient, ...page }) => scope.children('Visit', patient, page),
 });

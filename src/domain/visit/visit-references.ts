@@ -8,6 +8,7 @@ export const visitPractitioner = defineOperation<{ readonly id: string | null },
   action: 'read',
   type: 'Practitioner',
   mode: 'read',
+  refusal: 'HIDDEN',
   handler: (scope, { id }) => scope.reference('Practitioner', id),
 });
 
@@ -18,5 +19,6 @@ export const visitOrganization = defineOperation<{ readonly id: string | null },
   action: 'read',
   type: 'Organization',
   mode: 'read',
+  refusal: 'HIDDEN',
   handler: (scope, { id }) => scope.reference('Organization', id),
 });

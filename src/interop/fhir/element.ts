@@ -72,7 +72,7 @@ export class Element {
   }
 
   children(name: string): Element[] {
-    return this.items(name).map((item) => Element.of(item, this.place, this.path + name));
+    return this.items(name).map((item, index) => Element.of(item, this.place, `${this.path}${name} ${index + 1}`));
   }
 
   has(name: string): boolean {

@@ -3,6 +3,7 @@ import { codingOf } from './coding.js';
 import type { Element } from './element.js';
 import { endOf, instantOf } from './moment.js';
 import type { References } from './reference.js';
+import type { TakenType } from './resource-types.js';
 
 /** References of a visit, by source key. */
 export interface VisitReferences {
@@ -49,16 +50,16 @@ export function mapEncounter(resource: Element, references: References): MappedV
 
 /** The source key of the patient that a resource is about. A group or a device as subject is no patient. */
 export function subjectOf(resource: Element, references: References): string {
-  const subject = references.resolve(resource.child('subject'));
+  const subject = references.resolve(resource.child('subject'), 'Patient');
   if (subject === null) throw resource.refuse('subject', 'is missing');
-  if (subject.type !== 'Patient' && subject.type !== '') throw resource.refuse('subject', 'is not a patient');
+  if (subject.type !== 'Patient') throw resource.refuse('subject', 'is not a patient');
   return subject.key;
 }
 
 /** The source key of what a reference means, when it may be of this type. */
-export function keyOf(references: References, reference: Element | null, type: string): string | null {
-  const resolved = references.resolve(reference);
-  return resolved !== null && (resolved.type === type || resolved.type === '') ? resolved.key : null;
+export function keyOf(references: References, reference: Element | null, type: TakenType): string | null {
+  const resolved = references.resolve(reference, type);
+  return resolved?.type === type ? resolved.key : null;
 }
 
 function practitionerOf(resource: Element, references: References): string | null {

@@ -1,4 +1,4 @@
-import { compartmentOfDepartment } from '../../domain/diagnosis/compartment.js';
+import { compartmentOfDepartment } from '../../domain/terminology/compartment.js';
 import { stageDiagnosis } from '../../domain/diagnosis/record-diagnosis.js';
 import { checkPatient, indexedTexts } from '../../domain/patient/patient-values.js';
 import { stageVisit, type VisitValues } from '../../domain/visit/create-visit.js';
@@ -88,7 +88,7 @@ class BundleImport {
     const keys = new Set([...resources.map((one) => one.key), ...this.bundle.resources.flatMap(referred(type))]);
     if (keys.size === 0) return [];
     const indexes = new Map([...keys].map((key) => [key, this.source(type, key, '').source_index]));
-    const imported = await this.scope.write.imported(NOUNS[type], [...indexes.values()]);
+    const imported = await this.scope.sources.known(NOUNS[type], [...indexes.values()]);
     const earlier = new Map<string, Imported>();
     for (const [key, index] of indexes) {
       const row = imported.get(index.toString('hex'));
@@ -169,7 +169,7 @@ class BundleImport {
   }
 
   private source(type: TakenType, key: string, content: string) {
-    return this.scope.write.source(NOUNS[type], key, content);
+    return this.scope.sources.columns(NOUNS[type], key, content);
   }
 
   private subject(key: string): Subject {

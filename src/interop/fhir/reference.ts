@@ -14,7 +14,7 @@ export interface Referable {
   readonly identifiers: readonly Identifier[];
 }
 
-/** A reference as the source key of what it means. Nobody knows the type of a bare URN: it is empty then. */
+/** A reference as the source key of what it means. */
 export interface Resolved {
   readonly type: string;
   readonly key: string;
@@ -48,11 +48,14 @@ export class References {
     }
   }
 
-  /** What a Reference means, of whatever type; null for one that is empty, contained, or nothing that could be found. */
-  resolve(reference: Element | null): Resolved | null {
+  /**
+   * What a Reference means; null for one that is empty or contained. Where the reference itself does not say of what type
+   * it is, `expected` is believed. What is not in the bundle may have been imported before under its id or identifier.
+   */
+  resolve(reference: Element | null, expected: TakenType): Resolved | null {
     if (reference === null) return null;
     const text = reference.line('reference');
-    if (text === null) return this.logical(reference);
+    if (text === null) return this.logical(reference, expected);
     if (text.startsWith('#')) return null;
     const inside = this.byName.get(text);
     if (inside !== undefined) return inside;
@@ -61,7 +64,7 @@ export class References {
     const named = RELATIVE.exec(text);
     if (named !== null) return this.named(named[1] ?? '', named[2] ?? '', /^https?:/.test(text));
     const urn = URN.exec(text);
-    if (urn !== null) return { type: reference.text('type') ?? '', key: resourceKey(urn[1] ?? '') };
+    if (urn !== null) return { type: reference.text('type') ?? expected, key: resourceKey(urn[1] ?? '') };
     throw reference.refuse('reference', 'is not a reference of FHIR');
   }
 
@@ -77,12 +80,11 @@ export class References {
   }
 
   /** A reference by identifier alone. */
-  private logical(reference: Element): Resolved | null {
+  private logical(reference: Element, expected: TakenType): Resolved | null {
     const identifier = reference.child('identifier');
-    const type = reference.text('type');
     const [system, value] = [identifier?.line('system') ?? null, identifier?.line('value') ?? null];
-    if (type === null || system === null || value === null) return null;
-    return this.conditional(reference, type, identifierKey({ system, value }));
+    if (system === null || value === null) return null;
+    return this.conditional(reference, reference.text('type') ?? expected, identifierKey({ system, value }));
   }
 }
 

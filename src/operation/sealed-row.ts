@@ -1,0 +1,88 @@
+import { registry, type AttributeDeclaration, type DataGroup, type NounDeclaration } from '../kernel/attribute.js';
+import { sealedColumn } from '../persistence/attribute.js';
+import type { SubjectKeyRow } from '../vault/vault.js';
+import { facet } from './facet.js';
+import type { Facts } from './row-facts.js';
+
+type Values = Readonly<Record<string, unknown>>;
+
+/** Columns of the plain fields among `changed`, and of the stored facets that follow from them. */
+export function plainColumns(
+  noun: NounDeclaration,
+  values: Values,
+  changed: Values,
+  country: string,
+): Record<string, unknown> {
+  const columns: Record<string, unknown> = {};
+  for (const attribute of noun.attributes.values()) {
+    if (attribute.column === null) continue;
+    if (attribute.computed !== null) {
+      const follows = attribute.derivedFrom.some((field) => field in changed);
+      if (follows) columns[attribute.column] = facet(attribute.computed, values, country);
+    } else if (attribute.field in changed) columns[attribute.column] = values[attribute.field];
+  }
+  return columns;
+}
+
+/** Columns of the blind indexes of the named fields; null clears one. */
+export function blindIndexes(
+  type: string,
+  texts: Readonly<Record<string, string | null>>,
+  index: (attribute: string, text: string) => Buffer,
+): Record<string, unknown> {
+  const columns: Record<string, unknown> = {};
+  for (const [field, text] of Object.entries(texts)) {
+    const { blindIndex } = registry.attribute(type, field);
+    if (blindIndex !== null) columns[blindIndex] = text === null ? null : index(`${type}.${field}`, text);
+  }
+  return columns;
+}
+
+/** The row of a new subject's wrapped key. */
+export function subjectKeyRow(key: SubjectKeyRow): Record<string, unknown> {
+  return {
+    tenant_id: key.tenantId,
+    subject_id: key.subjectId,
+    key_id: key.keyId,
+    wrapped: key.wrapped,
+    commitment: key.commitment,
+  };
+}
+
+/** The values that are sealed together, by group. A null is not sealed: a group without values has no sealed value. */
+export function sealedGroups(noun: NounDeclaration, values: Values): Map<DataGroup, Record<string, unknown>> {
+  const groups = new Map<DataGroup, Record<string, unknown>>();
+  for (const attribute of noun.attributes.values()) {
+    const value = values[attribute.field];
+    if (!attribute.sealed || value === undefined || value === null) continue;
+    const members = groups.get(attribute.group) ?? {};
+    members[attribute.field] = value;
+    groups.set(attribute.group, members);
+  }
+  return groups;
+}
+
+/** Opens every sealed group of a row, for a write that merges into them. */
+export function openAll(
+  noun: NounDeclaration,
+  row: Values,
+  open: (group: DataGroup, sealed: Buffer) => Values,
+): Record<string, unknown> {
+  const opened: Record<string, unknown> = {};
+  const groups = new Set(
+    [...noun.attributes.values()].filter((one) => one.sealed).map((one: AttributeDeclaration) => one.group),
+  );
+  for (const group of groups) {
+    const sealed = row[sealedColumn(group)];
+    if (sealed instanceof Buffer) Object.assign(opened, open(group, sealed));
+  }
+  return opened;
+}
+
+/** The facts that a change of columns changes. */
+export function changedFacts(noun: NounDeclaration, columns: Values): Facts {
+  const facts: Facts = {};
+  for (const fact of noun.facts)
+    if (fact.source === 'column' && fact.column in columns) facts[fact.name] = columns[fact.column];
+  return facts;
+}

@@ -1,0 +1,317 @@
+import { afterAll, beforeEach, describe, expect, it } from '@jest/globals';
+import type { Actor } from '../../src/kernel/actor.js';
+import { AttributeRegistry, type AttributeDeclaration } from '../../src/kernel/attribute.js';
+import { Failure } from '../../src/kernel/failure.js';
+import type { Decision, PolicyAction } from '../../src/policy/decision.js';
+import { PolicyEngine } from '../../src/policy/engine.js';
+import { Workbench } from './workbench.js';
+
+const TEAM = '01900000-0000-7000-8000-0000000000aa';
+const ACTOR: Actor = {
+  id: '01900000-0000-7000-8000-0000000000ab',
+  tenant: 'T-CN',
+  role: 'physician',
+  sessionId: '01900000-0000-7000-8000-0000000000ac',
+  reference: '0'.repeat(32),
+  careTeamIds: [TEAM],
+  country: 'CN',
+  timeZone: 'Asia/Shanghai',
+};
+const CONTEXT = { now: new Date('2026-11-21T20:00:00Z'), timeZone: 'Asia/Shanghai' };
+
+function attribute(field: string, rest: Partial<AttributeDeclaration>): AttributeDeclaration {
+  return {
+    field,
+    kind: 'text',
+    group: 'identity',
+    level: 'L3',
+    mask: 'M_NULL',
+    sealed: false,
+    column: rest.sealed === true ? null : field,
+    blindIndex: null,
+    derivedFrom: [],
+    computed: null,
+    filter: 'equality',
+    sortable: true,
+    maximum: 100,
+    ...rest,
+  };
+}
+
+/** A person with a secret name, facets of it, and letters to the person. */
+function smallRegistry(): AttributeRegistry {
+  const registry = new AttributeRegistry();
+  const person = [
+    attribute('id', { kind: 'id', group: 'public', mask: 'M_SAME' }),
+    attribute('birth', { sealed: true, mask: 'M_DOB' }),
+    attribute('year', { derivedFrom: ['birth'], mask: 'M_DOB', group: 'record' }),
+    attribute('decade', { derivedFrom: ['birth'], mask: 'M_SAME', group: 'record', column: null, computed: 'ageBand' }),
+    attribute('phone', { sealed: true, mask: 'M_PHONE', group: 'contact', blindIndex: 'phone_index' }),
+    attribute('note', { sealed: true, mask: 'M_TEXT', group: 'notes' }),
+  ];
+  for (const one of person) registry.addAttribute('Person', one);
+  registry.addNoun({
+    type: 'Person',
+    table: 'person',
+    subject: 'self',
+    facts: [
+      { name: 'tenant', source: 'column', column: 'tenant_id', kind: 'text' },
+      { name: 'status', source: 'column', column: 'status', kind: 'text' },
+      { name: 'owner', source: 'column', column: 'owner', kind: 'uuid' },
+      { name: 'inTeam', source: 'overlap', column: 'teams', actorAttribute: 'careTeamIds' },
+      { name: 'today', source: 'today', table: 'letter', foreignKey: 'person_id', column: 'sent_at' },
+    ],
+  } as never);
+  registry.addAttribute('Letter', attribute('id', { kind: 'id', group: 'public', mask: 'M_SAME' }));
+  registry.addAttribute('Letter', attribute('text', { sealed: true, group: 'notes', mask: 'M_TEXT' }));
+  registry.addNoun({
+    type: 'Letter',
+    table: 'letter',
+    subject: { parent: 'Person', foreignKey: 'person_id' },
+    facts: [
+      { name: 'tenant', source: 'column', column: 'tenant_id', kind: 'text' },
+      { name: 'secret', source: 'column', column: 'secret', kind: 'boolean' },
+    ],
+  } as never);
+  return registry;
+}
+
+const bench = new Workbench({ empty: true });
+afterAll(() => bench.clean());
+const METADATA = 'metadata: { id: a-test, version: 3, owners: [a], reviewBy: 2027-01-01 }';
+const file = (kind: string, rest: string) => `apiVersion: crm.policy/v1\nkind: ${kind}\n${rest}\n`;
+const ROLE_LINES = [
+  'nurse', 'front_desk', 'call_center_agent', 'marketer', 'complaint_handler', 'researcher', 'billing', 'department_head',
+  'auditor', 'privacy_officer', 'security_admin', 'integrator', 'patient', 'guardian',
+].map((role) => `  ${role}: [PATADMIN]`);
+
+interface Setting {
+  readonly person: string;
+  readonly letter?: string;
+  readonly guardrails?: string;
+  readonly classes?: string;
+}
+
+function load({ person, letter = '[]', guardrails = '[]', classes = '{}' }: Setting): PolicyEngine {
+  bench.write('bundle.yaml', file('Bundle', `${METADATA}\noperations: { people: { action: read, type: Person } }`));
+  const purposes = 'purposes: { TREAT: { display: a, hl7: [TREAT] }, PATADMIN: { display: b, hl7: [PATADMIN] } }';
+  bench.write('vocabulary.yaml', file('Vocabulary', `${purposes}\nroles:\n  physician: [TREAT]\n${ROLE_LINES.join('\n')}`));
+  bench.write('classification.yaml', file('Classification', `fields: ${classes}`));
+  bench.write('guardrails.yaml', file('Guardrails', `${METADATA}\nguardrails: ${guardrails}`));
+  bench.write('person.yaml', file('Policy', `${METADATA}\nsubject: Person\nrules: ${person}`));
+  bench.write('letter.yaml', file('Policy', `${METADATA}\nsubject: Letter\nrules: ${letter}`));
+  return PolicyEngine.load(bench.directory, smallRegistry());
+}
+
+/** One permit of the physician for TREAT, in YAML's flow form. */
+const permit = (id: string, rest: string, action: PolicyAction = 'read') =>
+  `{ id: ${id}, effect: permit, roles: [physician], purposes: [TREAT], actions: [${action}], ${rest} }`;
+const FACTS = { tenant: 'T-CN', status: 'active', owner: ACTOR.id, inTeam: false, today: false };
+const statesOf = (decision: Decision, facts: Record<string, unknown> = FACTS) =>
+  Object.fromEntries(
+    [...decision.visibility(decision.bitsOf(facts)).fields].map(([field, { state, mask }]) => [field, mask ?? state]),
+  );
+
+interface Rendered {
+  readonly text: string;
+  readonly values: readonly unknown[];
+}
+function rendered(make: (bind: (value: unknown) => string) => string): Rendered {
+  const values: unknown[] = [];
+  return { text: make((value) => `$${values.push(value)}`), values };
+}
+const SELF = { self: 's', subject: 's' };
+const CHILD = { self: 's', subject: 'p' };
+
+describe('a decision', () => {
+  let engine: PolicyEngine;
+  const ask = (action: PolicyAction = 'read', type = 'Person', actor = ACTOR) => engine.decide(actor, 'TREAT', action, type);
+
+  describe('without a rule', () => {
+    beforeEach(() => {
+      engine = load({ person: `[${permit('all', 'show: { clear: [public] }')}]` }));
+    });
+
+    it('allows nothing, reaches nothing and shows nothing', () => {
+      for (const decision of [ask('create'), ask('read', 'Letter'), engine.decide(ACTOR, 'PATADMIN', 'read', 'Person')]) {
+        expect(decision.allowed).toBe(false);
+        expect(decision.matches({ ...FACTS, secret: false })).toBe(false);
+        expect(rendered((bind) => decision.rowPredicate(CHILD, bind, CONTEXT)).text).toMatch(/AND FALSE\)$/);
+        expect(new Set([...decision.visibility(0).fields.values()].map((view) => view.state))).toEqual(new Set(['HIDDEN']));
+        expect(decision.writableFields().size).toBe(0);
+        expect(decision.ruleIds).toEqual([]);
+        expect(decision.clearFor('id')).toBe('never');
+      }
+    });
+
+    it('refuses a type that is not declared', () => {
+      expect(() => ask('read', 'Nobody')).toThrow(Failure);
+    });
+
+    it('is the same object for the same actor, and another one after a change of care teams', () => {
+      expect(ask()).toBe(ask());
+      expect(ask('read', 'Person', { ...ACTOR })).toBe(ask());
+      expect(ask('read', 'Person', { ...ACTOR, careTeamIds: [] })).not.toBe(ask());
+      expect(ask('read', 'Person', { ...ACTOR, tenant: 'T-US' })).not.toBe(ask());
+    });
+  });
+
+  it('keeps to the tenant, in memory and in every predicate', () => {
+    engine = load({ person: `[${permit('all', 'show: { clear: [public] }')}]` });
+    expect(ask().matches(FACTS)).toBe(true);
+    expect(ask().matches({ ...FACTS, tenant: 'T-US' })).toBe(false);
+    const row = rendered((bind) => ask().rowPredicate(SELF, bind, CONTEXT));
+    expect(row).toEqual({ text: '((s.tenant_id = $1::text AND s.tenant_id IS NOT NULL))', values: ['T-CN'] });
+    expect(rendered((bind) => ask().clearPredicate('id', SELF, bind, CONTEXT))).toEqual(row);
+    expect(rendered((bind) => ask().visibilityBits(SELF, bind, CONTEXT))).toEqual({ text: '0', values: [] });
+  });
+
+  it('lets an empty list of care teams match nothing', () => {
+    engine = load({ person: `[${permit('own', 'where: { inTeam: true }, show: { clear: [public] }')}]` });
+    const alone = ask('read', 'Person', { ...ACTOR, careTeamIds: [] });
+    expect(rendered((bind) => alone.rowPredicate(SELF, bind, CONTEXT)).text).toMatch(/AND FALSE\)$/);
+    expect(rendered((bind) => ask().rowPredicate(SELF, bind, CONTEXT)).values).toEqual(['T-CN', [TEAM]]);
+  });
+
+  it('asks for today in the time zone of the tenant', () => {
+    engine = load({ person: `[${permit('now', 'where: { today: true }, show: { clear: [public] }')}]` });
+    const [, start, end] = rendered((bind) => ask().rowPredicate(SELF, bind, CONTEXT)).values;
+    expect(start).toEqual(new Date('2026-11-21T16:00:00Z'));
+    expect(end).toEqual(new Date('2026-11-22T16:00:00Z'));
+  });
+
+  it('throws for a placeholder that the actor cannot fill', () => {
+    engine = load({ person: `[${permit('mine', 'where: { owner: $user.id }, show: { clear: [public] }')}]` });
+    expect(ask().matches(FACTS)).toBe(true);
+    expect(ask().matches({ ...FACTS, owner: TEAM })).toBe(false);
+    const nameless = { ...ACTOR, id: undefined as unknown as string };
+    expect(() => ask('read', 'Person', nameless)).toThrow(/\$user\.id/);
+  });
+
+  it('throws for a fact that is missing, null or of another kind', () => {
+    engine = load({ person: `[${permit('live', 'where: { status: { $ne: archived } }, show: { clear: [public] }')}]` });
+    const { status: _status, ...missing } = FACTS;
+    for (const facts of [missing, { ...FACTS, status: null }, { ...FACTS, status: 1 }]) {
+      expect(() => ask().matches(facts)).toThrow(/Person\.status/);
+      expect(() => ask().bitsOf(facts)).toThrow(/Person\.status/);
+    }
+  });
+
+  it('joins permits: the least masked state and the weakest mask win, row by row', () => {
+    engine = load({
+      person: `[${[
+        permit('base', 'fields: { clear: [id], masked: [phone, note] }, masks: { phone: M_NULL }'),
+        permit('team', 'where: { inTeam: true }, fields: { masked: [phone] }'),
+        permit('today', 'where: { today: true }, fields: { clear: [phone] }'),
+      ].join(', ')}]`,
+    });
+    expect(statesOf(ask())).toMatchObject({ phone: 'M_NULL', note: 'M_TEXT', birth: 'HIDDEN' });
+    expect(statesOf(ask(), { ...FACTS, inTeam: true })).toMatchObject({ phone: 'M_PHONE' });
+    expect(statesOf(ask(), { ...FACTS, inTeam: true, today: true })).toMatchObject({ phone: 'CLEAR' });
+    expect([ask().clearFor('id'), ask().clearFor('phone'), ask().clearFor('note')]).toEqual(['always', 'sometimes', 'never']);
+    expect(ask().visibility(1)).toBe(ask().visibility(1));
+  });
+
+  it('opens only the groups of which a value is needed', () => {
+    engine = load({
+      person: `[${permit('base', 'fields: { clear: [id, decade], masked: [phone, note] }, masks: { phone: M_NULL }')}]`,
+    });
+    // The decade is computed from the sealed birth date; the phone is null whatever its value.
+    expect(ask().visibility(0).openGroups.toSorted()).toEqual(['identity', 'notes']);
+  });
+
+  it('shows a derived field no more openly than its source, except a coarser facet', () => {
+    engine = load({ person: `[${permit('facets', 'show: { clear: [record] }')}]` });
+    expect(statesOf(ask())).toMatchObject({ birth: 'HIDDEN', year: 'HIDDEN', decade: 'CLEAR' });
+    engine = load({ person: `[${permit('facets', 'show: { clear: [record], masked: [identity] }')}]` });
+    expect(statesOf(ask())).toMatchObject({ birth: 'M_DOB', year: 'M_DOB', decade: 'CLEAR' });
+    expect(ask().clearFor('year')).toBe('never');
+    engine = load({ person: `[${permit('facets', 'show: { clear: [record, identity] }')}]` });
+    expect(statesOf(ask())).toMatchObject({ birth: 'CLEAR', year: 'CLEAR' });
+  });
+
+  it('lets guardrails win over every permit, for the row, a field, and the clear value', () => {
+    const person = `[${permit('all', 'show: { clear: [public, identity, contact, notes] }')}]`;
+    const forbid = (rest: string) => `[{ id: no, effect: forbid, subjects: [Person], ${rest} }]`;
+    engine = load({ person, guardrails: forbid('actions: [read], where: { status: archived }') });
+    expect(ask().matches({ ...FACTS, status: 'archived' })).toBe(false);
+    expect(new Set(Object.values(statesOf(ask(), { ...FACTS, status: 'archived' })))).toEqual(new Set(['HIDDEN']));
+    expect(ask().clearFor('note')).toBe('always');
+    engine = load({ person, guardrails: forbid('actions: ["*"], where: { status: archived }, groups: [notes], fields: [phone]') });
+    expect(statesOf(ask(), { ...FACTS, status: 'archived' })).toMatchObject({ id: 'CLEAR', note: 'HIDDEN', phone: 'HIDDEN' });
+    expect(statesOf(ask())).toMatchObject({ note: 'CLEAR' });
+    engine = load({ person, guardrails: forbid('actions: ["read:clear"], groups: [notes]') });
+    expect(statesOf(ask())).toMatchObject({ note: 'M_TEXT', phone: 'CLEAR' });
+    engine = load({ person, guardrails: forbid('actions: [read], unless: { roles: [physician], purposes: [TREAT] }') });
+    expect(ask().matches(FACTS)).toBe(true);
+    engine = load({ person, guardrails: forbid('actions: [read], unless: { roles: [nurse] }') });
+    expect(ask().matches(FACTS)).toBe(false);
+  });
+
+  it('takes fields of a guardrail out of every write', () => {
+    engine = load({
+      person: `[${permit('edit', 'write: { groups: [contact, notes] }', 'update')}]`,
+      guardrails: '[{ id: no, effect: forbid, subjects: [Person], actions: [update], where: { status: archived }, fields: [note] }]',
+    });
+    expect([...ask('update').writableFields()]).toEqual(['phone']);
+    expect(ask('create').writableFields().size).toBe(0);
+  });
+
+  it('gives a child the rows of its parent, and its own condition', () => {
+    engine = load({
+      person: `[${permit('own', 'where: { inTeam: true }, show: { clear: [public] }')}]`,
+      letter: `[${[
+        permit('letters', 'inherit: Person, where: { secret: false }, show: { clear: [public] }'),
+        permit('write', 'inherit: Person, write: { groups: [notes] }', 'create'),
+      ].join(', ')}]`,
+      guardrails: '[{ id: archive, effect: forbid, subjects: [Person], actions: [read], where: { status: archived } }]',
+    });
+    const facts = { tenant: 'T-CN', secret: false, 'subject.inTeam': true, 'subject.status': 'active' };
+    const decision = ask('read', 'Letter');
+    expect(decision.usesSubject).toBe(true);
+    expect(decision.matches(facts)).toBe(true);
+    expect(decision.matches({ ...facts, secret: true })).toBe(false);
+    expect(decision.matches({ ...facts, 'subject.inTeam': false })).toBe(false);
+    expect(decision.matches({ ...facts, 'subject.status': 'archived' })).toBe(false);
+    const inserted = rendered((bind) => ask('create', 'Letter').insertPredicate({ tenant: 'T-CN', secret: true }, 'p', bind, CONTEXT));
+    expect(inserted.text).not.toContain('secret');
+    expect(inserted.text).toMatch(/^\(TRUE AND /);
+    expect(inserted.values).toEqual([[TEAM], 'archived']);
+  });
+
+  it('treats a field that the classification tightened as stricter, and as sealed for queries', () => {
+    engine = load({
+      person: `[${permit('all', 'show: { clear: [public, record, identity] }')}]`,
+      classes: '{ Person.year: { level: L4, mask: M_NULL, sealed: true } }',
+    });
+    expect(engine.classOf('Person', 'year')).toEqual({ level: 'L4', mask: 'M_NULL', unqueryable: true });
+    expect(statesOf(ask())).toMatchObject({ year: 'CLEAR' });
+    expect(ask().clearFor('year')).toBe('never');
+    expect(rendered((bind) => ask().clearPredicate('year', SELF, bind, CONTEXT)).text).toMatch(/AND FALSE\)$/);
+  });
+
+  it('joins lookups with the smallest limits', () => {
+    engine = load({
+      person: `[${[
+        permit('one', 'lookup: { exact: [phone], perMinute: 6, perDay: 10 }', 'lookup'),
+        permit('two', 'lookup: { exact: [phone], perMinute: 3, perDay: 60 }', 'lookup'),
+      ].join(', ')}]`,
+    });
+    expect(ask('lookup').lookup).toEqual({ fields: new Set(['phone']), perMinute: 3, perDay: 10 });
+    expect(ask('read').lookup).toBeNull();
+  });
+
+  it('writes the same text for the same rules, with every value bound', () => {
+    engine = load({
+      person: `[${permit('some', "where: { status: { $in: ['a', 'b''); --'] }, inTeam: true }, show: { clear: [public] }")}]`,
+    });
+    const make = (decision: Decision) =>
+      rendered((bind) => `${decision.visibilityBits(SELF, bind, CONTEXT)} ${decision.rowPredicate(SELF, bind, CONTEXT)}`);
+    const other = { ...ACTOR, id: TEAM, tenant: 'T-US', careTeamIds: [ACTOR.id, TEAM] };
+    const [mine, theirs] = [make(ask()), make(ask('read', 'Person', other))];
+    expect(theirs.text).toBe(mine.text);
+    expect(theirs.values).not.toEqual(mine.values);
+    expect(mine.text).not.toMatch(/--|T-CN|'/);
+    expect(() => ask().rowPredicate({ self: 's; DROP', subject: 's' }, () => '$1', CONTEXT)).toThrow();
+  });
+});
