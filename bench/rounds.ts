@@ -1,3 +1,4 @@
+import path from 'node:path';
 import type { LoadFigures } from './load.js';
 import type { ProfileSummary, Share } from './profile-summary.js';
 import type { MeasuredServer } from './server.js';
@@ -13,6 +14,8 @@ export interface Pace {
   readonly rounds: number;
   readonly seconds: number;
   readonly warmSeconds: number;
+  /** Where whole CPU profiles are kept; null: nowhere. */
+  readonly profiles: string | null;
 }
 
 interface Round extends LoadFigures {
@@ -44,7 +47,7 @@ export async function compare(sides: readonly [Side, Side], pace: Pace): Promise
     ratios.push(first.perSecond / second.perSecond);
     processorRatios.push(second.processor / first.processor);
   }
-  for (const side of sides) printProfile(side.name, await profiled(side, pace.seconds * 1000));
+  for (const side of sides) printProfile(side.name, await profiled(side, pace));
   console.log(
     `\nratios by round ${ratios.map((one) => one.toFixed(2)).join(' ')}; by processor time of the server alone ${median(processorRatios).toFixed(2)}`,
   );
@@ -74,10 +77,12 @@ async function measured(side: Side, milliseconds: number): Promise<Round> {
   return { ...figures, processor: ((await side.server.processorTime()) - before) / figures.requests };
 }
 
-async function profiled(side: Side, milliseconds: number): Promise<ProfileSummary> {
+async function profiled(side: Side, pace: Pace): Promise<ProfileSummary> {
   await side.server.startProfile();
-  await side.load(milliseconds);
-  return side.server.stopProfile();
+  await side.load(pace.seconds * 1000);
+  return side.server.stopProfile(
+    pace.profiles === null ? null : path.join(path.resolve(pace.profiles), `${side.name}.cpuprofile`),
+  );
 }
 
 function printProfile(name: string, summary: ProfileSummary): void {

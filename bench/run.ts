@@ -11,7 +11,7 @@ import { write } from './write.js';
 type Figure = (installation: Installation, patients: number, pace: Pace) => Promise<number>;
 const FIGURES: Readonly<Record<string, Figure>> = { 'read-list': readList, write, 'ledger-append': ledgerAppend };
 
-const usage = `Usage: npm run bench -- <name> [--rounds 3] [--seconds 8] [--patients 10000]
+const usage = `Usage: npm run bench -- <name> [--rounds 3] [--seconds 8] [--patients 10000] [--profiles <directory>]
 
   read-list      20 patients × 9 fields, 6 of them sealed and 4 masked, 16 connections, everything on,
                  against a bare Nest + Apollo + MikroORM server with the same columns in clear (wanted: 0.8)
@@ -22,16 +22,23 @@ const usage = `Usage: npm run bench -- <name> [--rounds 3] [--seconds 8] [--pati
   --rounds N     rounds of each side, in turn (3)
   --seconds S    length of a round, after a warm-up of 3 s (8)
   --patients N   patients in both databases, up to 16000 (10000)
+  --profiles D   keeps the whole CPU profiles of both servers in this directory
 
 Uses a PostgreSQL and a directory of its own, which it removes. The last line is "ratio <name> <figure>": the median over
 the rounds of this system's throughput divided by the peer's. Absolute figures depend on the machine and its other work.`;
 
 await runCommand({
   usage,
-  options: { rounds: { type: 'string' }, seconds: { type: 'string' }, patients: { type: 'string' } },
+  options: {
+    rounds: { type: 'string' },
+    seconds: { type: 'string' },
+    patients: { type: 'string' },
+    profiles: { type: 'string' },
+  },
   words: [1, 1],
   async run({ positionals: [name = ''], values }) {
-    const pace = { rounds: number('rounds', 3, 100), seconds: number('seconds', 8, 600), warmSeconds: 3 };
+    const profiles = typeof values['profiles'] === 'string' ? values['profiles'] : null;
+    const pace = { rounds: number('rounds', 3, 100), seconds: number('seconds', 8, 600), warmSeconds: 3, profiles };
     const patients = number('patients', 10_000, 16_000);
     const ratio = name === 'seal' ? await seal(pace.rounds) : await installed(name, patients, pace);
     console.log(`ratio ${name} ${ratio.toFixed(2)}`);

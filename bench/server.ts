@@ -38,16 +38,16 @@ export class MeasuredServer {
 
   /** Processor time that the process has used so far, in milliseconds. */
   async processorTime(): Promise<number> {
-    const answer = await this.ask('cpu');
+    const answer = await this.ask({ kind: 'cpu' });
     return answer.kind === 'cpu' ? answer.milliseconds : Number.NaN;
   }
 
   async startProfile(): Promise<void> {
-    await this.ask('start');
+    await this.ask({ kind: 'start' });
   }
 
-  async stopProfile() {
-    const answer = await this.ask('stop');
+  async stopProfile(file: string | null) {
+    const answer = await this.ask({ kind: 'stop', file });
     if (answer.kind !== 'stop') throw new Refusal('The profiler gave no profile.');
     return answer.summary;
   }

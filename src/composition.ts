@@ -6,9 +6,11 @@ import './domain/nouns.js';
 import { Identity } from './identity/identity.js';
 import { registry } from './kernel/attribute.js';
 import { SystemClock, type Clock } from './kernel/clock.js';
+import { newId } from './kernel/identifier.js';
 import { FileCheckpointStore, type CheckpointStore } from './ledger/checkpoint-store.js';
 import { fileLedgerKeys } from './ledger/keys.js';
 import { Ledger } from './ledger/ledger.js';
+import { bareDraft } from './ledger/record.js';
 import { ormOptions, POOL_SIZE } from './mikro-orm.config.js';
 import { Answering } from './operation/answering.js';
 import { IdempotencyStore } from './operation/idempotency.store.js';
@@ -73,6 +75,7 @@ export async function compose(
     clock,
   });
   await ledger.createLogs(['system', ...tenants]);
+  await ledger.writer.append({ ...bareDraft('system', 'policy.load', 'POLICY', newId()), policy: policy.hash });
   const digest = (tenant: string, label: string, text: string) => vault.keyedDigest(tenant, label, text);
   const tokenKey = createSecretKey(digest('system', 'access-token', 'key'));
   const identity = new Identity({ database: app, clock, tokenKey, digest });

@@ -77,7 +77,9 @@ async function withIntegrator<T>(
   await identity.createAccount({ tenant, email, role: 'integrator', password });
   const facts = { requestId: newId(), purpose: null, reason: null, idempotencyKey: null, clientAddress: '127.0.0.1' };
   const arrival = new Document(null, facts, null);
-  const { actor } = await sessions.signIn(arrival, { tenant, email, password }).finally(() => answering.settle(arrival, null));
+  const { actor } = await sessions
+    .signIn(arrival, { tenant, email, password })
+    .finally(() => answering.settle(arrival, null));
   try {
     return await work(actor);
   } finally {
@@ -130,10 +132,13 @@ class Progress implements ImportObserver {
 function report({ bundles, rejected, created, unchanged, skipped }: Totals): string {
   const types = [...new Set([created, unchanged, skipped].flatMap(Object.keys))].sort();
   const lines = types.map(
-    (type) => `${type}: ${created[type] ?? 0} created, ${unchanged[type] ?? 0} unchanged, ${skipped[type] ?? 0} skipped`,
+    (type) =>
+      `${type}: ${created[type] ?? 0} created, ${unchanged[type] ?? 0} unchanged, ${skipped[type] ?? 0} skipped`,
   );
   const [c, u, s] = [created, unchanged, skipped].map((counts) => Object.values(counts).reduce((a, b) => a + b, 0));
-  return [...lines, `${bundles} bundles: ${c} created, ${u} unchanged, ${s} skipped, ${rejected} rejected`, ''].join('\n');
+  return [...lines, `${bundles} bundles: ${c} created, ${u} unchanged, ${s} skipped, ${rejected} rejected`, ''].join(
+    '\n',
+  );
 }
 
 if (import.meta.main) process.exit(await main(process.argv.slice(2)));

@@ -1,143 +1,31 @@
-import { afterAll, beforeEach, describe, expect, it } from '@jest/globals';
-import type { Actor } from '../../src/kernel/actor.js';
-import { AttributeRegistry, type AttributeDeclaration } from '../../src/kernel/attribute.js';
+import { beforeEach, describe, expect, it } from '@jest/globals';
 import { Failure } from '../../src/kernel/failure.js';
 import type { Decision, PolicyAction } from '../../src/policy/decision.js';
-import { PolicyEngine } from '../../src/policy/engine.js';
-import { Workbench } from './workbench.js';
-
-const TEAM = '01900000-0000-7000-8000-0000000000aa';
-const ACTOR: Actor = {
-  id: '01900000-0000-7000-8000-0000000000ab',
-  tenant: 'T-CN',
-  role: 'physician',
-  sessionId: '01900000-0000-7000-8000-0000000000ac',
-  reference: '0'.repeat(32),
-  careTeamIds: [TEAM],
-  country: 'CN',
-  timeZone: 'Asia/Shanghai',
-};
-const CONTEXT = { now: new Date('2026-11-21T20:00:00Z'), timeZone: 'Asia/Shanghai' };
-
-function attribute(field: string, rest: Partial<AttributeDeclaration>): AttributeDeclaration {
-  return {
-    field,
-    kind: 'text',
-    group: 'identity',
-    level: 'L3',
-    mask: 'M_NULL',
-    sealed: false,
-    column: rest.sealed === true ? null : field,
-    blindIndex: null,
-    derivedFrom: [],
-    computed: null,
-    filter: 'equality',
-    sortable: true,
-    maximum: 100,
-    ...rest,
-  };
-}
-
-/** A person with a secret name, facets of it, and letters to the person. */
-function smallRegistry(): AttributeRegistry {
-  const registry = new AttributeRegistry();
-  const person = [
-    attribute('id', { kind: 'id', group: 'public', mask: 'M_SAME' }),
-    attribute('birth', { sealed: true, mask: 'M_DOB' }),
-    attribute('year', { derivedFrom: ['birth'], mask: 'M_DOB', group: 'record' }),
-    attribute('decade', { derivedFrom: ['birth'], mask: 'M_SAME', group: 'record', column: null, computed: 'ageBand' }),
-    attribute('phone', { sealed: true, mask: 'M_PHONE', group: 'contact', blindIndex: 'phone_index' }),
-    attribute('note', { sealed: true, mask: 'M_TEXT', group: 'notes' }),
-  ];
-  for (const one of person) registry.addAttribute('Person', one);
-  registry.addNoun({
-    type: 'Person',
-    table: 'person',
-    subject: 'self',
-    facts: [
-      { name: 'tenant', source: 'column', column: 'tenant_id', kind: 'text' },
-      { name: 'status', source: 'column', column: 'status', kind: 'text' },
-      { name: 'owner', source: 'column', column: 'owner', kind: 'uuid' },
-      { name: 'inTeam', source: 'overlap', column: 'teams', actorAttribute: 'careTeamIds' },
-      { name: 'today', source: 'today', table: 'letter', foreignKey: 'person_id', column: 'sent_at' },
-    ],
-  } as never);
-  registry.addAttribute('Letter', attribute('id', { kind: 'id', group: 'public', mask: 'M_SAME' }));
-  registry.addAttribute('Letter', attribute('text', { sealed: true, group: 'notes', mask: 'M_TEXT' }));
-  registry.addNoun({
-    type: 'Letter',
-    table: 'letter',
-    subject: { parent: 'Person', foreignKey: 'person_id' },
-    facts: [
-      { name: 'tenant', source: 'column', column: 'tenant_id', kind: 'text' },
-      { name: 'secret', source: 'column', column: 'secret', kind: 'boolean' },
-    ],
-  } as never);
-  return registry;
-}
-
-const bench = new Workbench({ empty: true });
-afterAll(() => bench.clean());
-const METADATA = 'metadata: { id: a-test, version: 3, owners: [a], reviewBy: 2027-01-01 }';
-const file = (kind: string, rest: string) => `apiVersion: crm.policy/v1\nkind: ${kind}\n${rest}\n`;
-const ROLE_LINES = [
-  'nurse', 'front_desk', 'call_center_agent', 'marketer', 'complaint_handler', 'researcher', 'billing', 'department_head',
-  'auditor', 'privacy_officer', 'security_admin', 'integrator', 'patient', 'guardian',
-].map((role) => `  ${role}: [PATADMIN]`);
-
-interface Setting {
-  readonly person: string;
-  readonly letter?: string;
-  readonly guardrails?: string;
-  readonly classes?: string;
-}
-
-function load({ person, letter = '[]', guardrails = '[]', classes = '{}' }: Setting): PolicyEngine {
-  bench.write('bundle.yaml', file('Bundle', `${METADATA}\noperations: { people: { action: read, type: Person } }`));
-  const purposes = 'purposes: { TREAT: { display: a, hl7: [TREAT] }, PATADMIN: { display: b, hl7: [PATADMIN] } }';
-  bench.write('vocabulary.yaml', file('Vocabulary', `${purposes}\nroles:\n  physician: [TREAT]\n${ROLE_LINES.join('\n')}`));
-  bench.write('classification.yaml', file('Classification', `fields: ${classes}`));
-  bench.write('guardrails.yaml', file('Guardrails', `${METADATA}\nguardrails: ${guardrails}`));
-  bench.write('person.yaml', file('Policy', `${METADATA}\nsubject: Person\nrules: ${person}`));
-  bench.write('letter.yaml', file('Policy', `${METADATA}\nsubject: Letter\nrules: ${letter}`));
-  return PolicyEngine.load(bench.directory, smallRegistry());
-}
-
-/** One permit of the physician for TREAT, in YAML's flow form. */
-const permit = (id: string, rest: string, action: PolicyAction = 'read') =>
-  `{ id: ${id}, effect: permit, roles: [physician], purposes: [TREAT], actions: [${action}], ${rest} }`;
-const FACTS = { tenant: 'T-CN', status: 'active', owner: ACTOR.id, inTeam: false, today: false };
-const statesOf = (decision: Decision, facts: Record<string, unknown> = FACTS) =>
-  Object.fromEntries(
-    [...decision.visibility(decision.bitsOf(facts)).fields].map(([field, { state, mask }]) => [field, mask ?? state]),
-  );
-
-interface Rendered {
-  readonly text: string;
-  readonly values: readonly unknown[];
-}
-function rendered(make: (bind: (value: unknown) => string) => string): Rendered {
-  const values: unknown[] = [];
-  return { text: make((value) => `$${values.push(value)}`), values };
-}
-const SELF = { self: 's', subject: 's' };
-const CHILD = { self: 's', subject: 'p' };
+import type { PolicyEngine } from '../../src/policy/engine.js';
+import { ACTOR, CHILD, CONTEXT, FACTS, load, permit, rendered, SELF, statesOf, TEAM } from './small-policy.js';
 
 describe('a decision', () => {
   let engine: PolicyEngine;
-  const ask = (action: PolicyAction = 'read', type = 'Person', actor = ACTOR) => engine.decide(actor, 'TREAT', action, type);
+  const ask = (action: PolicyAction = 'read', type = 'Person', actor = ACTOR) =>
+    engine.decide(actor, 'TREAT', action, type);
 
   describe('without a rule', () => {
     beforeEach(() => {
-      engine = load({ person: `[${permit('all', 'show: { clear: [public] }')}]` }));
+      engine = load({ person: `[${permit('all', 'show: { clear: [public] }')}]` });
     });
 
     it('allows nothing, reaches nothing and shows nothing', () => {
-      for (const decision of [ask('create'), ask('read', 'Letter'), engine.decide(ACTOR, 'PATADMIN', 'read', 'Person')]) {
+      for (const decision of [
+        ask('create'),
+        ask('read', 'Letter'),
+        engine.decide(ACTOR, 'PATADMIN', 'read', 'Person'),
+      ]) {
         expect(decision.allowed).toBe(false);
         expect(decision.matches({ ...FACTS, secret: false })).toBe(false);
         expect(rendered((bind) => decision.rowPredicate(CHILD, bind, CONTEXT)).text).toMatch(/AND FALSE\)$/);
-        expect(new Set([...decision.visibility(0).fields.values()].map((view) => view.state))).toEqual(new Set(['HIDDEN']));
+        expect(new Set([...decision.visibility(0).fields.values()].map((view) => view.state))).toEqual(
+          new Set(['HIDDEN']),
+        );
         expect(decision.writableFields().size).toBe(0);
         expect(decision.ruleIds).toEqual([]);
         expect(decision.clearFor('id')).toBe('never');
@@ -208,7 +96,11 @@ describe('a decision', () => {
     expect(statesOf(ask())).toMatchObject({ phone: 'M_NULL', note: 'M_TEXT', birth: 'HIDDEN' });
     expect(statesOf(ask(), { ...FACTS, inTeam: true })).toMatchObject({ phone: 'M_PHONE' });
     expect(statesOf(ask(), { ...FACTS, inTeam: true, today: true })).toMatchObject({ phone: 'CLEAR' });
-    expect([ask().clearFor('id'), ask().clearFor('phone'), ask().clearFor('note')]).toEqual(['always', 'sometimes', 'never']);
+    expect([ask().clearFor('id'), ask().clearFor('phone'), ask().clearFor('note')]).toEqual([
+      'always',
+      'sometimes',
+      'never',
+    ]);
     expect(ask().visibility(1)).toBe(ask().visibility(1));
   });
 
@@ -237,8 +129,15 @@ describe('a decision', () => {
     expect(ask().matches({ ...FACTS, status: 'archived' })).toBe(false);
     expect(new Set(Object.values(statesOf(ask(), { ...FACTS, status: 'archived' })))).toEqual(new Set(['HIDDEN']));
     expect(ask().clearFor('note')).toBe('always');
-    engine = load({ person, guardrails: forbid('actions: ["*"], where: { status: archived }, groups: [notes], fields: [phone]') });
-    expect(statesOf(ask(), { ...FACTS, status: 'archived' })).toMatchObject({ id: 'CLEAR', note: 'HIDDEN', phone: 'HIDDEN' });
+    engine = load({
+      person,
+      guardrails: forbid('actions: ["*"], where: { status: archived }, groups: [notes], fields: [phone]'),
+    });
+    expect(statesOf(ask(), { ...FACTS, status: 'archived' })).toMatchObject({
+      id: 'CLEAR',
+      note: 'HIDDEN',
+      phone: 'HIDDEN',
+    });
     expect(statesOf(ask())).toMatchObject({ note: 'CLEAR' });
     engine = load({ person, guardrails: forbid('actions: ["read:clear"], groups: [notes]') });
     expect(statesOf(ask())).toMatchObject({ note: 'M_TEXT', phone: 'CLEAR' });
@@ -251,7 +150,8 @@ describe('a decision', () => {
   it('takes fields of a guardrail out of every write', () => {
     engine = load({
       person: `[${permit('edit', 'write: { groups: [contact, notes] }', 'update')}]`,
-      guardrails: '[{ id: no, effect: forbid, subjects: [Person], actions: [update], where: { status: archived }, fields: [note] }]',
+      guardrails:
+        '[{ id: no, effect: forbid, subjects: [Person], actions: [update], where: { status: archived }, fields: [note] }]',
     });
     expect([...ask('update').writableFields()]).toEqual(['phone']);
     expect(ask('create').writableFields().size).toBe(0);
@@ -273,7 +173,9 @@ describe('a decision', () => {
     expect(decision.matches({ ...facts, secret: true })).toBe(false);
     expect(decision.matches({ ...facts, 'subject.inTeam': false })).toBe(false);
     expect(decision.matches({ ...facts, 'subject.status': 'archived' })).toBe(false);
-    const inserted = rendered((bind) => ask('create', 'Letter').insertPredicate({ tenant: 'T-CN', secret: true }, 'p', bind, CONTEXT));
+    const inserted = rendered((bind) =>
+      ask('create', 'Letter').insertPredicate({ tenant: 'T-CN', secret: true }, 'p', bind, CONTEXT),
+    );
     expect(inserted.text).not.toContain('secret');
     expect(inserted.text).toMatch(/^\(TRUE AND /);
     expect(inserted.values).toEqual([[TEAM], 'archived']);
@@ -306,7 +208,9 @@ describe('a decision', () => {
       person: `[${permit('some', "where: { status: { $in: ['a', 'b''); --'] }, inTeam: true }, show: { clear: [public] }")}]`,
     });
     const make = (decision: Decision) =>
-      rendered((bind) => `${decision.visibilityBits(SELF, bind, CONTEXT)} ${decision.rowPredicate(SELF, bind, CONTEXT)}`);
+      rendered(
+        (bind) => `${decision.visibilityBits(SELF, bind, CONTEXT)} ${decision.rowPredicate(SELF, bind, CONTEXT)}`,
+      );
     const other = { ...ACTOR, id: TEAM, tenant: 'T-US', careTeamIds: [ACTOR.id, TEAM] };
     const [mine, theirs] = [make(ask()), make(ask('read', 'Person', other))];
     expect(theirs.text).toBe(mine.text);

@@ -13,7 +13,11 @@ export function addressOf(addresses: readonly Element[]): string | null {
     .filter((one) => one.rank !== -1)
     .sort((a, b) => a.rank - b.rank);
   for (const { address } of ranked) {
-    const line = address.text('text')?.split(/\s*[\r\n]+\s*/u).join(', ') ?? composed(address);
+    const line =
+      address
+        .text('text')
+        ?.split(/\s*[\r\n]+\s*/u)
+        .join(', ') ?? composed(address);
     if (line !== '') return line.replace(/\s+/gu, ' ');
   }
   return null;

@@ -63,7 +63,13 @@ export class Feed {
     input: Arguments,
     selection: Selection,
   ): Promise<Result> {
-    const facts = { requestId: newId(), purpose: PURPOSE, reason: null, idempotencyKey: null, clientAddress: '127.0.0.1' };
+    const facts = {
+      requestId: newId(),
+      purpose: PURPOSE,
+      reason: null,
+      idempotencyKey: null,
+      clientAddress: '127.0.0.1',
+    };
     const document = new Document(this.actor, facts, null);
     try {
       return await this.operations.run(operation, document, input, selection);

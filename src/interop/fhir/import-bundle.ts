@@ -5,7 +5,8 @@ import { stageVisit, type VisitValues } from '../../domain/visit/create-visit.js
 import { Failure } from '../../kernel/failure.js';
 import { defineOperation } from '../../operation/operation.js';
 import type { Scope } from '../../operation/scope.js';
-import type { Imported, Subject } from '../../operation/writing.js';
+import type { Imported } from '../../operation/sources.js';
+import type { Subject } from '../../operation/writing.js';
 import { readBundle, type MappedBundle, type MappedResource } from './bundle.js';
 import { rejection } from './element.js';
 import { TAKEN_TYPES, type TakenType } from './resource-types.js';
@@ -70,14 +71,19 @@ class BundleImport {
   async run(): Promise<ImportedBundle> {
     const { resources, skipped, repeated } = this.bundle;
     if (resources.length > MOST_ROWS) throw rejection('bundle', `has more than ${MOST_ROWS} resources to take`);
-    if (patientKeys(resources).size > MOST_PATIENTS) throw rejection('bundle', `has more than ${MOST_PATIENTS} patients`);
+    if (patientKeys(resources).size > MOST_PATIENTS)
+      throw rejection('bundle', `has more than ${MOST_PATIENTS} patients`);
     const fresh: MappedResource[] = [];
     for (const type of TAKEN_TYPES) fresh.push(...(await this.unknown(type)));
     const isFresh = new Set(fresh);
     const known = resources.filter((one) => !isFresh.has(one));
     const knownPatients = known.filter((one) => one.type === 'Patient').map((one) => this.id('Patient', one.key) ?? '');
     await this.loadSubjects(fresh);
-    for (const one of fresh) this.ids.set(nameOf(one.type, one.key), at(one.place, () => this.stage(one)));
+    for (const one of fresh)
+      this.ids.set(
+        nameOf(one.type, one.key),
+        at(one.place, () => this.stage(one)),
+      );
     if (fresh.length === 0) this.recordNothingNew();
     return { created: count(fresh), unchanged: sum(count(known), repeated), skipped, knownPatients };
   }
@@ -207,8 +213,19 @@ function referred(type: TakenType): (resource: MappedResource) => string[] {
   return (resource) => {
     if (resource.type !== 'Encounter' && resource.type !== 'Condition') return [];
     const { references } = resource.mapped;
-    const { subject, practitioner, organization, visit } = { practitioner: null, organization: null, visit: null, ...references };
-    const keys = { Patient: subject, Practitioner: practitioner, Organization: organization, Encounter: visit, Condition: null };
+    const { subject, practitioner, organization, visit } = {
+      practitioner: null,
+      organization: null,
+      visit: null,
+      ...references,
+    };
+    const keys = {
+      Patient: subject,
+      Practitioner: practitioner,
+      Organization: organization,
+      Encounter: visit,
+      Condition: null,
+    };
     return keys[type] === null ? [] : [keys[type]];
   };
 }
@@ -230,7 +247,9 @@ function at<Result>(place: string, work: () => Result): Result {
 
 /** Without the members that say nothing: a field that was not there is not recorded as written. */
 function present<Values extends object>(values: Values): { [Field in keyof Values]?: NonNullable<Values[Field]> } {
-  return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== null && value !== undefined)) as never;
+  return Object.fromEntries(
+    Object.entries(values).filter(([, value]) => value !== null && value !== undefined),
+  ) as never;
 }
 
 function nameOf(type: TakenType, key: string): string {

@@ -60,7 +60,8 @@ export class References {
     const inside = this.byName.get(text);
     if (inside !== undefined) return inside;
     const conditional = CONDITIONAL.exec(text);
-    if (conditional !== null) return this.conditional(reference, conditional[1] ?? '', decoded(reference, conditional[2] ?? ''));
+    if (conditional !== null)
+      return this.conditional(reference, conditional[1] ?? '', decoded(reference, conditional[2] ?? ''));
     const named = RELATIVE.exec(text);
     if (named !== null) return this.named(named[1] ?? '', named[2] ?? '', /^https?:/.test(text));
     const urn = URN.exec(text);
