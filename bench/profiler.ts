@@ -6,7 +6,7 @@ import { summarise, type CpuProfile, type ProfileSummary } from './profile-summa
 
 /** `stop` with a file keeps the whole profile there, for the developer tools of a browser. */
 export type ProbeQuestion =
-  { readonly kind: 'cpu' | 'start' } | { readonly kind: 'stop'; readonly file: string | null };
+  { readonly kind: 'cpu' } | { readonly kind: 'start' } | { readonly kind: 'stop'; readonly file: string | null };
 export type ProbeAnswer =
   | { readonly kind: 'cpu'; readonly milliseconds: number }
   | { readonly kind: 'start' }

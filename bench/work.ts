@@ -126,8 +126,8 @@ function checkNode(
   }
 }
 
-/** A masked value is there, and what lies between the first three and the last four characters of the clear one is not. */
+/** A masked value is there, and what lies between the first two and the last three characters of the clear one is not. */
 function checkMasked(field: Field, value: unknown, clear: string): void {
-  const hides = typeof value === 'string' && value !== '' && !value.includes(clear.slice(3, -4));
+  const hides = typeof value === 'string' && value !== '' && !value.includes(clear.slice(2, -3));
   if (!hides) throw new Refusal(`${field} should be masked and is not.`);
 }

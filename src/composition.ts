@@ -37,6 +37,8 @@ export interface Composition {
   readonly vault: Vault;
   readonly ledger: Ledger;
   readonly checkpoints: CheckpointStore;
+  /** Codes of the tenants that exist. */
+  readonly tenants: readonly string[];
   readonly clock: Clock;
   readonly app: Database;
   readonly sequencer: Database;
@@ -97,6 +99,7 @@ export async function compose(
     vault,
     ledger,
     checkpoints,
+    tenants,
     clock,
     app,
     sequencer,

@@ -1,8 +1,11 @@
 import type { FastifyRequest } from 'fastify';
+import { GraphQLError } from 'graphql';
 import type { Identity } from '../identity/identity.js';
 import { Unauthenticated } from '../identity/unauthenticated.js';
 import type { Actor, RequestFacts } from '../kernel/actor.js';
+import { FAILURE_STATUS } from '../kernel/failure.js';
 import { newId } from '../kernel/identifier.js';
+import { auditUnavailable } from '../operation/answering.js';
 import { Document } from '../operation/document.js';
 
 const REQUEST_ID = /^[A-Za-z0-9._:-]{1,64}$/;
@@ -33,9 +36,16 @@ export class RequestDocuments {
       return await this.identity.authenticate(match[1]);
     } catch (error) {
       if (error instanceof Unauthenticated) return null;
-      throw error;
+      throw unavailable(error);
     }
   }
+}
+
+/** Who asks cannot be told, so nothing can be recorded. Outside of a document Apollo takes the HTTP status from here. */
+function unavailable(cause: unknown): GraphQLError {
+  const failure = auditUnavailable(cause);
+  const http = { status: FAILURE_STATUS[failure.code] };
+  return new GraphQLError(failure.message, { originalError: failure, extensions: { http } });
 }
 
 function factsOf(request: FastifyRequest): RequestFacts {

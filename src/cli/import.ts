@@ -63,11 +63,11 @@ async function run({ values, positionals }: CommandInput, configuration: Configu
  * installation, which whoever runs this command holds anyway. Its sign-in and sign-out are recorded like anybody's.
  */
 async function withIntegrator<T>(
-  { identity, sessions, answering, vault, app }: Composition,
+  { identity, sessions, answering, vault, sequencer }: Composition,
   tenant: string,
   work: (actor: Actor) => Promise<T>,
 ): Promise<T> {
-  const tenants = await tenantCodes(app);
+  const tenants = await tenantCodes(sequencer);
   if (!tenants.includes(tenant)) {
     const others = tenants.length === 0 ? 'there is none yet: run npm start' : `there are ${tenants.join(', ')}`;
     throw new Refusal(`There is no such tenant; ${others}.`, 2);

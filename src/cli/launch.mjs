@@ -22,6 +22,7 @@ const COMMANDS = {
   policy: 'dist/src/cli/policy.js',
   schema: 'dist/src/cli/schema.js',
   migration: 'dist/src/cli/migration.js',
+  organisation: 'dist/src/cli/organisation.js',
   bench: 'dist/bench/run.js',
 };
 

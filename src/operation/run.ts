@@ -93,7 +93,10 @@ export class Operations {
     }
     const result = await operation.handler(scope, input);
     const writing = scope.written;
-    if (writing === null || writing.unit.empty) return result;
+    if (writing === null || writing.unit.empty) {
+      this.recordNothing(operation, scope.document);
+      return result;
+    }
     const created = asked === null ? null : (result as View).id;
     if (asked !== null && created !== null) {
       const row = this.services.idempotency.row(scope.actor, asked, created, scope.now);
@@ -161,6 +164,19 @@ export class Operations {
       key: digest('idempotency-key', idempotencyKey),
       request: digest('idempotency-request', `${name} ${JSON.stringify(input)}`),
     };
+  }
+
+  /** A write that found nothing to change was done all the same. */
+  private recordNothing(operation: AnyOperation, document: Document): void {
+    document.record({
+      ...document.frame(),
+      policy: this.services.policy.hash,
+      operation: operation.name,
+      kind: operation.kind,
+      outcome: 'success',
+      code: null,
+      accesses: [],
+    });
   }
 
   private recordRefusal(operation: AnyOperation, document: Document, failure: Failure): void {

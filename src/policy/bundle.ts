@@ -63,23 +63,23 @@ class BundleLoader {
   load(): Bundle {
     const schema = new PolicySchema(this.directory);
     const documents = readDocuments(this.directory, schema);
-    const [head] = this.only(documents, 'Bundle');
-    const [words] = this.only(documents, 'Vocabulary');
-    const [classification] = this.only(documents, 'Classification');
-    const [fences] = this.only(documents, 'Guardrails');
+    const head = this.only(documents, 'Bundle');
+    const words = this.only(documents, 'Vocabulary');
+    const classification = this.only(documents, 'Classification');
+    const fences = this.only(documents, 'Guardrails');
     this.throwProblems();
-    const vocabulary = readVocabulary(words?.value, this.refusal(words));
-    const classes = readClassification(classification?.value, this.registry, this.refusal(classification));
+    const vocabulary = readVocabulary(words.value, this.refusal(words));
+    const classes = readClassification(classification.value, this.registry, this.refusal(classification));
     for (const { type, message } of registryFaults(this.registry)) this.note(`${type}: ${message}`);
     // Rules are read against the registry and the vocabulary: where those are wrong, what follows would be noise.
     this.throwProblems();
-    const operations = readOperations(head?.value, this.registry, this.refusal(head));
+    const operations = readOperations(head.value, this.registry, this.refusal(head));
     const permits = this.permits(ofKind(documents, 'Policy'), vocabulary, classes);
-    const guardrails = this.guardrails(fences as PolicyDocument, vocabulary);
+    const guardrails = this.guardrails(fences, vocabulary);
     this.crossCheck(permits, vocabulary);
     this.throwProblems();
     return {
-      version: String((head?.value as { metadata: { version: number } }).metadata.version),
+      version: String((head.value as { metadata: { version: number } }).metadata.version),
       hash: hashOf(documents, schema),
       files: documents.length,
       vocabulary,
@@ -90,12 +90,14 @@ class BundleLoader {
     };
   }
 
-  private only(documents: readonly PolicyDocument[], kind: Kind): PolicyDocument[] {
-    const found = ofKind(documents, kind);
-    if (found.length === 0) this.note(`There is no file of the kind ${kind}.`);
-    for (const extra of found.slice(1))
+  /** The one file of a kind. Without it nothing can be read: its absence is thrown before its value is used. */
+  private only(documents: readonly PolicyDocument[], kind: Kind): PolicyDocument {
+    const [first, ...others] = ofKind(documents, kind);
+    if (first === undefined) throw new PolicyError([this.note(`There is no file of the kind ${kind}.`)]);
+    for (const extra of others) {
       this.problems.push(extra.problem([], `There is more than one file of the kind ${kind}.`));
-    return found;
+    }
+    return first;
   }
 
   private permits(documents: readonly PolicyDocument[], vocabulary: Vocabulary, classes: Bundle['classes']): Permit[] {
@@ -171,14 +173,17 @@ class BundleLoader {
     );
   }
 
-  private refusal(document: PolicyDocument | undefined): (at: DocumentPath, message: string) => void {
+  private refusal(document: PolicyDocument): (at: DocumentPath, message: string) => void {
     return (at, message) => {
-      if (document !== undefined) this.problems.push(document.problem(at, message));
+      this.problems.push(document.problem(at, message));
     };
   }
 
-  private note(message: string): void {
-    this.problems.push({ file: path.basename(this.directory), line: 1, message });
+  /** A problem of the directory as a whole. */
+  private note(message: string): PolicyProblem {
+    const problem = { file: path.basename(this.directory), line: 1, message };
+    this.problems.push(problem);
+    return problem;
   }
 
   private throwProblems(): void {

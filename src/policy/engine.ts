@@ -32,7 +32,6 @@ export class PolicyEngine {
   private readonly plans = new Map<Role, Map<string, PlansByType>>();
   /** Plans for a purpose that is not the role's own: they permit nothing. */
   private readonly denials: PlansByType;
-
   /** Decisions of recent actors, by all that a decision knows of an actor. */
   private readonly decisions = new LRUCache<string, Map<Plan, PlannedDecision>>({ max: ACTOR_LIMIT });
   /** The same by the actor object of a request, which asks several times. */
@@ -99,7 +98,7 @@ export class PolicyEngine {
   }
 
   private decisionsOf(actor: Actor): Map<Plan, PlannedDecision> {
-    const key = JSON.stringify([actor.id, actor.tenant, actor.careTeamIds]);
+    const key = `${actor.id} ${actor.careTeamIds.join(' ')} ${actor.tenant}`;
     const known = this.decisions.get(key) ?? new Map<Plan, PlannedDecision>();
     this.decisions.set(key, known);
     this.requests.set(actor, known);

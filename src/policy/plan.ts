@@ -178,8 +178,8 @@ export class Plan {
    */
   private asOpenAsSources(attribute: AttributeDeclaration, ask: (field: string) => Formula): Formula {
     const own = ask(attribute.field);
-    if (attribute.mask === 'M_SAME') return own;
-    const { noun } = this.setting;
+    const { noun, classes } = this.setting;
+    if (classes.get(attribute.field)?.mask === 'M_SAME') return own;
     const sources = attribute.derivedFrom.flatMap((source) => noun.attributes.get(source) ?? []);
     return all([own, ...sources.map((source) => this.asOpenAsSources(source, ask))]);
   }

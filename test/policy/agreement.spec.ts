@@ -151,7 +151,7 @@ describe('CASL in memory and SQL in PostgreSQL', () => {
     // Neither answer is rare: agreement on a constant would show nothing.
     expect(seen.true / (seen.true + seen.false)).toBeGreaterThan(0.2);
     expect(seen.false / (seen.true + seen.false)).toBeGreaterThan(0.2);
-  });
+  }, 240_000);
 
   it('agree when the conditions become bits first', async () => {
     const found = await countDifferences(byBits, { stock: false, policies: 1_000 });

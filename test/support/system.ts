@@ -47,7 +47,7 @@ export interface TestSystem {
   close(): Promise<void>;
 }
 
-export async function testSystem(options: { clock?: Clock } = {}): Promise<TestSystem> {
+export async function testSystem(options: { clock?: Clock; policies?: string } = {}): Promise<TestSystem> {
   const database = await testDatabase();
   const configuration = readConfiguration({
     CUSTODIA_PORT: '0',

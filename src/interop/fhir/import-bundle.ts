@@ -84,7 +84,6 @@ class BundleImport {
         nameOf(one.type, one.key),
         at(one.place, () => this.stage(one)),
       );
-    if (fresh.length === 0) this.recordNothingNew();
     return { created: count(fresh), unchanged: sum(count(known), repeated), skipped, knownPatients };
   }
 
@@ -186,20 +185,6 @@ class BundleImport {
 
   private id(type: TakenType, key: string | null): string | null {
     return key === null ? null : (this.ids.get(nameOf(type, key)) ?? null);
-  }
-
-  /** A bundle with nothing new makes no statement, so its record joins the records of the document. */
-  private recordNothingNew(): void {
-    const { document, services } = this.scope;
-    document.record({
-      ...document.frame(),
-      policy: services.policy.hash,
-      operation: importBundle.name,
-      kind: importBundle.kind,
-      outcome: 'success',
-      code: null,
-      accesses: [],
-    });
   }
 }
 
