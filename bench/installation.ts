@@ -10,6 +10,7 @@ import { startEmbedded, type EmbeddedServer } from '../src/persistence/embedded.
 import { passwordsIn, type DatabaseUrls, type Passwords } from '../src/persistence/login.js';
 import { EMBEDDED_DATABASE, embeddedUrl, prepareDatabase, prepareEmbedded } from '../src/persistence/preparation.js';
 import type { LoadAnswer, LoadFigures, LoadJob } from './load.js';
+import { processorTimeOfTree } from './processor-time.js';
 import { DIST, MeasuredServer } from './server.js';
 
 const PEER_DATABASE = 'bench_peer';
@@ -97,6 +98,11 @@ export class Installation {
     const [answer] = (await once(this.generator, 'message')) as [LoadAnswer];
     if ('fault' in answer) throw new Refusal(answer.fault);
     return answer.figures;
+  }
+
+  /** Processor time of PostgreSQL so far, in milliseconds. */
+  databaseTime(): number {
+    return processorTimeOfTree(this.postgres.pid);
   }
 
   dispose(): Promise<void> {

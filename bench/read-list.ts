@@ -96,6 +96,7 @@ function side(
     server,
     headers,
     work,
+    databaseTime: () => installation.databaseTime(),
     load: (milliseconds) =>
       installation.load({ port: server.port, headers, connections: CONNECTIONS, milliseconds, work }),
   };

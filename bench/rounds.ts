@@ -8,6 +8,8 @@ export interface Side {
   readonly name: string;
   readonly server: MeasuredServer;
   load(milliseconds: number): Promise<LoadFigures>;
+  /** Processor time of the database so far, in milliseconds. */
+  databaseTime(): number;
 }
 
 export interface Pace {
@@ -21,16 +23,18 @@ export interface Pace {
 interface Round extends LoadFigures {
   /** Processor milliseconds of the server for one request. */
   readonly processor: number;
+  /** The same of PostgreSQL. */
+  readonly database: number;
 }
 
 /**
  * Measures two sides in turn (A B A B …), each round after a warm-up, so that whatever else the machine does meets both.
- * Prints every round and where the time of a further, profiled one goes. Gives the median of the paired ratios A / B.
+ * Prints every round (processor time in milliseconds for one request) and where the time of a further, profiled one goes. Gives the median of the paired ratios A / B.
  */
 export async function compare(sides: readonly [Side, Side], pace: Pace): Promise<number> {
   const ratios: number[] = [];
   const processorRatios: number[] = [];
-  print(['round', 'server', 'requests/s', 'p50 ms', 'p99 ms', 'CPU ms/request']);
+  print(['round', 'server', 'requests/s', 'p50 ms', 'p99 ms', 'server CPU', 'database CPU']);
   for (let round = 1; round <= pace.rounds; round += 1) {
     const pair: Round[] = [];
     for (const side of sides) {
@@ -40,7 +44,7 @@ export async function compare(sides: readonly [Side, Side], pace: Pace): Promise
       print([
         String(round),
         side.name,
-        ...[figures.perSecond, figures.p50, figures.p99, figures.processor].map(rounded),
+        ...[figures.perSecond, figures.p50, figures.p99, figures.processor, figures.database].map(rounded),
       ]);
     }
     const [first, second] = pair as [Round, Round];
@@ -73,8 +77,10 @@ export function rounded(value: number): string {
 
 async function measured(side: Side, milliseconds: number): Promise<Round> {
   const before = await side.server.processorTime();
+  const databaseBefore = side.databaseTime();
   const figures = await side.load(milliseconds);
-  return { ...figures, processor: ((await side.server.processorTime()) - before) / figures.requests };
+  const database = (side.databaseTime() - databaseBefore) / figures.requests;
+  return { ...figures, processor: ((await side.server.processorTime()) - before) / figures.requests, database };
 }
 
 async function profiled(side: Side, pace: Pace): Promise<ProfileSummary> {

@@ -27,6 +27,7 @@ export async function write(installation: Installation, patients: number, pace: 
     return {
       name,
       server,
+      databaseTime: () => installation.databaseTime(),
       async load(milliseconds) {
         const work = { kind: 'create', from, to: Number.MAX_SAFE_INTEGER, fields: FIELDS, masked: [] } as const;
         const figures = await installation.load({

@@ -125,7 +125,20 @@ export class Migration20261121000500_nouns extends Migration {
       this.addSql(
         `ALTER TABLE ${table} ADD CONSTRAINT ${table}_tenant_id_source_index_unique UNIQUE (tenant_id, source_index)`,
       );
+      this.addSql(`ALTER TABLE ${table} ADD CONSTRAINT ${table}_tenant_id_id_unique UNIQUE (tenant_id, id)`);
+      this.addSql(
+        `ALTER TABLE visit ADD CONSTRAINT visit_${table} FOREIGN KEY (tenant_id, ${table}_id) ` +
+          `REFERENCES ${table} (tenant_id, id)`,
+      );
     }
+    // The patient is part of the key: a diagnosis can only be of a visit of the same patient.
+    this.addSql(
+      `ALTER TABLE visit ADD CONSTRAINT visit_tenant_id_patient_id_id_unique UNIQUE (tenant_id, patient_id, id)`,
+    );
+    this.addSql(
+      `ALTER TABLE diagnosis ADD CONSTRAINT diagnosis_visit FOREIGN KEY (tenant_id, patient_id, visit_id) ` +
+        `REFERENCES visit (tenant_id, patient_id, id)`,
+    );
 
     for (const child of ['visit', 'diagnosis', 'care_team_assignment']) {
       this.addSql(
@@ -144,7 +157,8 @@ export class Migration20261121000500_nouns extends Migration {
         care_team_id uuid NOT NULL,
         account_id uuid NOT NULL,
         PRIMARY KEY (tenant_id, account_id, care_team_id),
-        FOREIGN KEY (tenant_id, care_team_id) REFERENCES care_team (tenant_id, id)
+        FOREIGN KEY (tenant_id, care_team_id) REFERENCES care_team (tenant_id, id),
+        FOREIGN KEY (tenant_id, account_id) REFERENCES account (tenant_id, id)
       )`);
 
     this.addSql(`SELECT govern_tenant_table('patient', 'SELECT, INSERT, UPDATE')`);

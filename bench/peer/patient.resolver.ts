@@ -90,7 +90,9 @@ function cursorOf(patient: Patient): string {
   return Buffer.from(JSON.stringify([patient.createdAt, patient.id])).toString('base64url');
 }
 
+/** The first condition says nothing new, but lets PostgreSQL begin at the right place of the index. */
 function olderThan(cursor: string) {
-  const [createdAt, id] = JSON.parse(Buffer.from(cursor, 'base64url').toString()) as [string, string];
-  return { $or: [{ createdAt: { $lt: new Date(createdAt) } }, { createdAt: new Date(createdAt), id: { $lt: id } }] };
+  const [text, id] = JSON.parse(Buffer.from(cursor, 'base64url').toString()) as [string, string];
+  const createdAt = new Date(text);
+  return { createdAt: { $lte: createdAt }, $or: [{ createdAt: { $lt: createdAt } }, { id: { $lt: id } }] };
 }

@@ -9,6 +9,7 @@ import { auditUnavailable } from '../operation/answering.js';
 import { Document } from '../operation/document.js';
 
 const REQUEST_ID = /^[A-Za-z0-9._:-]{1,64}$/;
+const PURPOSE = /^[A-Z]{3,16}(\.[A-Z]{2,16})?$/;
 const LONGEST_REASON = 500;
 
 /** What Apollo hands to every resolver: the document of this request and nothing else. */
@@ -52,11 +53,16 @@ function factsOf(request: FastifyRequest): RequestFacts {
   const requestId = header(request, 'x-request-id');
   return {
     requestId: requestId !== null && REQUEST_ID.test(requestId) ? requestId : newId(),
-    purpose: header(request, 'x-purpose-of-use'),
+    purpose: purposeOf(header(request, 'x-purpose-of-use')),
     reason: reasonOf(header(request, 'x-reason')),
     idempotencyKey: header(request, 'idempotency-key'),
     clientAddress: request.ip,
   };
+}
+
+/** The ledger keeps the stated purpose for ever: what has not the form of a purpose code is kept as `?`. */
+function purposeOf(value: string | null): string | null {
+  return value === null || PURPOSE.test(value) ? value : '?';
 }
 
 /** Headers are bytes of Latin-1 to the server; people write reasons in UTF-8. */

@@ -1,4 +1,5 @@
 import { Args, Context, Mutation, Query, Resolver } from '@nestjs/graphql';
+import type { SignedIn } from '../identity/identity.js';
 import type { Document } from '../operation/document.js';
 import { Sessions } from '../operation/sessions.js';
 import { MeType, Session, SignInInput } from './types/session-types.js';
@@ -8,13 +9,13 @@ export class SessionResolver {
   constructor(private readonly sessions: Sessions) {}
 
   @Mutation(() => Session)
-  signIn(@Context('document') document: Document, @Args('input') input: SignInInput) {
-    return this.sessions.signIn(document, input);
+  async signIn(@Context('document') document: Document, @Args('input') input: SignInInput) {
+    return sessionOf(await this.sessions.signIn(document, input));
   }
 
   @Mutation(() => Session)
-  refresh(@Context('document') document: Document, @Args('refreshToken') refreshToken: string) {
-    return this.sessions.refresh(document, refreshToken);
+  async refresh(@Context('document') document: Document, @Args('refreshToken') refreshToken: string) {
+    return sessionOf(await this.sessions.refresh(document, refreshToken));
   }
 
   @Mutation(() => Boolean)
@@ -26,4 +27,8 @@ export class SessionResolver {
   me(@Context('document') document: Document) {
     return this.sessions.me(document);
   }
+}
+
+function sessionOf({ accessToken, refreshToken, expiresAt }: SignedIn): Session {
+  return { accessToken, refreshToken, expiresAt: expiresAt.toISOString() };
 }

@@ -72,7 +72,14 @@ export interface AttributeDeclaration {
 export type FactDeclaration = { readonly name: string } & (
   | { readonly source: 'column'; readonly column: string; readonly kind: 'text' | 'integer' | 'boolean' | 'uuid' }
   | { readonly source: 'overlap'; readonly column: string; readonly actorAttribute: 'careTeamIds' }
-  | { readonly source: 'today'; readonly table: string; readonly foreignKey: string; readonly column: string }
+  | {
+      readonly source: 'today';
+      readonly table: string;
+      readonly foreignKey: string;
+      readonly column: string;
+      /** Only child rows with this value count: what is withheld from everybody must not show in a fact either. */
+      readonly only: { readonly column: string; readonly equals: string };
+    }
 );
 
 export interface NounDeclaration {

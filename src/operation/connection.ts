@@ -15,9 +15,12 @@ export class Edge {
   }
 
   private readonly position: readonly unknown[];
+  private sealed: string | null = null;
 
+  /** The same text whenever it is asked for: no two seals of a position are equal, and page info repeats cursors. */
   get cursor(): string {
-    return this.cursors.seal(this.position);
+    this.sealed ??= this.cursors.seal(this.position);
+    return this.sealed;
   }
 }
 

@@ -1,6 +1,7 @@
 import type { AttributeDeclaration, NounDeclaration } from '../kernel/attribute.js';
 import { Failure } from '../kernel/failure.js';
 import type { Aliases, Bind, Decision, PolicyContext } from '../policy/decision.js';
+import { hasControlCharacter, readInstant } from './input.js';
 
 /** A client's filter: criteria by field, joined by `and`, `or`, `not`. The same shape for every role. */
 export interface Filter {
@@ -16,7 +17,10 @@ export interface Sort {
 
 type Criterion = Readonly<Partial<Record<'eq' | 'in' | 'lt' | 'lte' | 'gt' | 'gte', unknown>>>;
 const COMPARISONS = { eq: '=', lt: '<', lte: '<=', gt: '>', gte: '>=' } as const;
-const LARGEST_FILTER = 50;
+/** Criteria, and the objects that join them. */
+const LARGEST_FILTER = 100;
+const LARGEST_SET = 50;
+const LONGEST_ORDER = 8;
 
 export function notFilterable(type: string, field: string): Failure {
   return new Failure(
@@ -43,6 +47,7 @@ export class Criteria {
    * "you may not see it" into a match.
    */
   filter(filter: Filter, negated = false): string {
+    this.grow();
     const parts: string[] = [];
     for (const [key, value] of Object.entries(filter)) {
       if (value === null || value === undefined) continue;
@@ -59,6 +64,7 @@ export class Criteria {
 
   /** Checks that the caller may sort by these fields, and gives each one's SQL. A missing value sorts as the smallest. */
   order(sorts: readonly Sort[]): { expression: string; direction: 'ASC' | 'DESC'; attribute: AttributeDeclaration }[] {
+    if (sorts.length > LONGEST_ORDER) throw tooLarge(`A list is sorted by at most ${LONGEST_ORDER} fields.`);
     return sorts.map(({ field, direction }) => {
       const attribute = this.noun.attributes.get(field);
       if (attribute === undefined || !attribute.sortable || attribute.column === null) {
@@ -75,13 +81,7 @@ export class Criteria {
       throw notFilterable(this.noun.type, field);
     }
     if (this.decision.clearFor(field) === 'never') throw notFilterable(this.noun.type, field);
-    if (++this.used > LARGEST_FILTER) {
-      throw new Failure(
-        'QUERY_COST_EXCEEDED',
-        `A filter has at most ${LARGEST_FILTER} criteria.`,
-        'Ask for less at once.',
-      );
-    }
+    this.grow();
     const column = `${this.aliases.self}.${attribute.column}`;
     const parts: string[] = [];
     for (const [operator, operand] of Object.entries(criterion)) {
@@ -93,6 +93,10 @@ export class Criteria {
     return `(${negated ? `NOT ${matched}` : matched} AND ${guard})`;
   }
 
+  private grow(): void {
+    if (++this.used > LARGEST_FILTER) throw tooLarge(`A filter has at most ${LARGEST_FILTER} parts.`);
+  }
+
   private comparison(
     column: string,
     attribute: AttributeDeclaration,
@@ -101,14 +105,9 @@ export class Criteria {
   ): string {
     const type = SQL_TYPES[attribute.kind];
     if (operator === 'in') {
-      const values = (operand as readonly unknown[]).map((value) => checked(attribute, value));
-      if (values.length > LARGEST_FILTER) {
-        throw new Failure(
-          'QUERY_COST_EXCEEDED',
-          `"in" takes at most ${LARGEST_FILTER} values.`,
-          'Ask for less at once.',
-        );
-      }
+      const operands = operand as readonly unknown[];
+      if (operands.length > LARGEST_SET) throw tooLarge(`"in" takes at most ${LARGEST_SET} values.`);
+      const values = operands.map((value) => checked(attribute, value));
       return `COALESCE(${column} = ANY(${this.bind(values)}::${type}[]), FALSE)`;
     }
     return `COALESCE(${column} ${COMPARISONS[operator]} ${this.bind(checked(attribute, operand))}::${type}, FALSE)`;
@@ -135,10 +134,18 @@ export function sortType(attribute: AttributeDeclaration): string {
   return SQL_TYPES[attribute.kind];
 }
 
+function tooLarge(sentence: string): Failure {
+  return new Failure('QUERY_COST_EXCEEDED', sentence, 'Ask for less at once.');
+}
+
+/** What PostgreSQL can compare with the column: it refuses a statement whose text holds a NUL or an instant that is none. */
 function checked(attribute: AttributeDeclaration, value: unknown): unknown {
+  if (typeof value === 'string' && hasControlCharacter(value)) {
+    throw new Failure('BAD_USER_INPUT', `${attribute.field} holds no control characters.`, 'Send plain text.');
+  }
   if (attribute.kind !== 'instant') return value;
-  const instant = typeof value === 'string' ? Date.parse(value) : Number.NaN;
-  if (!Number.isNaN(instant)) return value;
+  const instant = typeof value === 'string' ? readInstant(value) : null;
+  if (instant !== null) return instant;
   throw new Failure(
     'BAD_USER_INPUT',
     `${attribute.field} is compared with an instant.`,

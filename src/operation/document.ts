@@ -51,6 +51,12 @@ export class Document {
     for (const rule of rules) this.rules.add(rule);
   }
 
+  /** Takes back what `beginRead` noted: the operation was refused, and the record of the refusal is the only one. */
+  refuseRead(operation: AnyOperation): void {
+    const at = this.reads.lastIndexOf(operation);
+    if (at >= 0) this.reads.splice(at, 1);
+  }
+
   /** Notes, once, that a nested field was asked for and is hidden as a whole. */
   hide(operation: AnyOperation, pattern: Pattern): void {
     if (this.hiddenFields.has(operation.name)) return;
@@ -87,8 +93,10 @@ export class Document {
     return loader as DataLoader<string, Result>;
   }
 
-  /** Queues the record of something that was refused or failed, or of a sign-in. */
+  /** Queues the record of something that was refused or failed, or of a sign-in. A nested list that fails for many parents fails once. */
   record(draft: RecordDraft): void {
+    const nested = draft.operation.includes('.');
+    if (nested && this.drafts.some((one) => one.operation === draft.operation && one.code === draft.code)) return;
     this.names.add(draft.operation);
     this.drafts.push(draft);
   }

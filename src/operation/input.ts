@@ -4,6 +4,7 @@ import { Failure } from '../kernel/failure.js';
 import { isId } from '../kernel/identifier.js';
 import { looksMasked } from '../policy/mask.js';
 
+const INSTANT = /^(\d{4}-\d{2}-\d{2})T(\d{2}:\d{2}(?::\d{2}(?:\.\d{1,9})?)?)(?:Z|[+-]\d{2}:\d{2})$/i;
 const DATE = /^\d{4}(-\d{2}(-\d{2})?)?$/;
 
 export function maskedValue(type: string, field: string): Failure {
@@ -55,12 +56,20 @@ function checkDate(type: string, field: string, text: string): string {
 }
 
 function checkInstant(type: string, field: string, text: string): string {
-  const instant = /[zZ]|[+-]\d{2}:\d{2}$/.test(text) ? Date.parse(text) : Number.NaN;
-  if (Number.isNaN(instant))
-    return refuse(type, field, 'is not an instant with a zone', 'Send RFC 3339, such as 2026-01-31T08:00:00Z.');
-  return instantText(instant);
+  const instant = readInstant(text);
+  if (instant !== null) return instant;
+  return refuse(type, field, 'is not an instant with a zone', 'Send RFC 3339, such as 2026-01-31T08:00:00Z.');
 }
 
-function hasControlCharacter(text: string): boolean {
+/** An RFC 3339 date-time with its zone, in UTC; null when it has another form or its day does not exist. */
+export function readInstant(text: string): string | null {
+  const [, day, time] = INSTANT.exec(text) ?? [];
+  const local = Date.parse(`${day}T${time}Z`);
+  if (Number.isNaN(local) || !instantText(local).startsWith(`${day}T`)) return null;
+  const instant = Date.parse(text.toUpperCase());
+  return Number.isNaN(instant) ? null : instantText(instant);
+}
+
+export function hasControlCharacter(text: string): boolean {
   return /[\p{Cc}--[\n\r\t]]/v.test(text);
 }

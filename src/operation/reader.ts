@@ -72,7 +72,8 @@ export class Reader {
     const conditions = [this.visible(parameters)];
     if (input.filter) conditions.push(criteria.filter(input.filter));
     const order = this.order(criteria, input.sort ?? []);
-    if (input.after) conditions.push(afterRow(order, cursors.open(input.after, order.length), bind));
+    const after = input.after ?? null;
+    if (after !== null) conditions.push(afterRow(order, cursors.open(after, order.length), bind));
     const rows = await this.database.query<FetchedRow>(
       this.tenant,
       parameters.statement(
@@ -80,7 +81,7 @@ export class Reader {
           `ORDER BY ${order.map((one) => `${one.expression} ${one.direction}`).join(', ')} LIMIT ${bind(size + 1)}`,
       ),
     );
-    return { rows: rows.slice(0, size), hasNextPage: rows.length > size, hasPreviousPage: Boolean(input.after) };
+    return { rows: rows.slice(0, size), hasNextPage: rows.length > size, hasPreviousPage: after !== null };
   }
 
   async count(input: ListArguments): Promise<number> {

@@ -55,6 +55,7 @@ function expression(fact: FactDeclaration, alias: string, actor: Actor, bind: Bi
   const { start, end } = dayIn(context.timeZone, context.now);
   return (
     `EXISTS (SELECT 1 FROM ${fact.table} f WHERE f.${fact.foreignKey} = ${alias}.id ` +
+    `AND f.${fact.only.column} = ${bind(fact.only.equals)}::text ` +
     `AND f.${fact.column} >= ${bind(start)}::timestamptz AND f.${fact.column} < ${bind(end)}::timestamptz)`
   );
 }

@@ -43,6 +43,7 @@ export class Operations {
       return await this.write(operation, scope, input);
     } catch (error) {
       const failure = asFailure(error, operation.mode);
+      if (operation.mode === 'read') document.refuseRead(operation);
       this.recordRefusal(operation, document, failure);
       throw failure;
     }
@@ -147,12 +148,18 @@ export class Operations {
       number: record.number,
       recordHash: record.hash.toString('hex'),
     });
+    writing.showAnswers(operation);
   }
 
   /** The answer to a repeated creation: what it created, read again under today's decision. */
-  private repeat(operation: AnyOperation, scope: Scope, id: string): Promise<View> {
+  private async repeat(operation: AnyOperation, scope: Scope, id: string): Promise<View> {
     scope.document.beginRead(operation, this.services.policy.hash, []);
-    return scope.get(operation.type, id);
+    try {
+      return await scope.get(operation.type, id);
+    } catch (error) {
+      scope.document.refuseRead(operation);
+      throw error;
+    }
   }
 
   private idempotent({ name, kind }: AnyOperation, scope: Scope, input: unknown): IdempotentRequest | null {

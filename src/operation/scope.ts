@@ -44,6 +44,18 @@ export class Scope {
     return { now: this.now, country: this.actor.country };
   }
 
+  /** A decision whose obligations are met. An obligation that this code does not know is not met. */
+  obliged(action: PolicyAction, type: string): Decision {
+    const decision = this.decide(action, type);
+    const unmet = decision.obligations.find((one) => one.type !== 'reason' || this.document.facts.reason === null);
+    if (unmet === undefined) return decision;
+    throw new Failure(
+      'FORBIDDEN',
+      `This needs more than a purpose: ${unmet.type}.`,
+      'Send the header X-Reason, 10 to 500 characters.',
+    );
+  }
+
   decide(action: PolicyAction, type: string): Decision {
     return this.services.policy.decide(this.actor, this.purpose, action, type);
   }
@@ -121,7 +133,7 @@ export class Scope {
    */
   async lookup(type: string, field: string, normalised: string, matches: (opened: string) => boolean): Promise<View> {
     const attribute = registry.attribute(type, field);
-    const decision = this.decide('lookup', type);
+    const decision = this.obliged('lookup', type);
     const permission = decision.lookup;
     if (attribute.blindIndex === null || permission === null || !permission.fields.has(field)) {
       throw new Failure(
@@ -166,7 +178,7 @@ export class Scope {
   }
 
   reading(type: string): Reading {
-    const decision = this.decide('read', type);
+    const decision = this.obliged('read', type);
     if (!decision.allowed) {
       throw new Failure(
         'FORBIDDEN',
@@ -221,17 +233,17 @@ export class Scope {
   private async show(reading: Reading, rows: readonly FetchedRow[]): Promise<View[]> {
     await this.loadKeys(rows);
     const { circumstances } = this;
-    return rows.map((row) => {
+    const shown = rows.map((row) => {
       const address = {
         tenant: this.actor.tenant,
         type: reading.noun.type,
         rowId: row.id,
         subjectId: row.subject_id ?? '',
       };
-      const view = reading.show(row, address, this.services.vault, circumstances);
-      this.document.gather(reading.pattern(row.bits), row.subject_reference);
-      return view;
+      return reading.show(row, address, this.services.vault, circumstances);
     });
+    for (const row of rows) this.document.gather(reading.pattern(row.bits), row.subject_reference);
+    return shown;
   }
 
   private openSealed(type: string, row: FetchedRow, group: DataGroup): Record<string, unknown> {

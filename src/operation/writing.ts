@@ -3,16 +3,17 @@ import { Failure, notFound } from '../kernel/failure.js';
 import { isId, newId, newReference } from '../kernel/identifier.js';
 import type { Access } from '../ledger/record.js';
 import { sealedColumn } from '../persistence/attribute.js';
-import type { Decision, PolicyAction } from '../policy/decision.js';
+import type { Decision, FieldView, PolicyAction } from '../policy/decision.js';
 import { applyMask } from '../policy/mask.js';
 import { checkInput, maskedValue } from './input.js';
 import { aliasesOf, fromClause, subjectColumns } from './noun-table.js';
 import { Parameters } from './parameters.js';
 import { asParent, factColumns, newFacts, readFacts, type Facts } from './row-facts.js';
+import type { AnyOperation } from './operation.js';
 import type { Scope } from './scope.js';
 import { blindIndexes, changedFacts, openAll, plainColumns, sealedGroups, subjectKeyRow } from './sealed-row.js';
 import { Unit } from './unit.js';
-import { maskFacts, Reading, type Row, type View } from './view.js';
+import { maskFacts, Reading, type Pattern, type Row, type View } from './view.js';
 
 /** The patient that a write concerns: key, name in the ledger, and the facts that child policies inherit. */
 export interface Subject {
@@ -40,6 +41,11 @@ type Values = Readonly<Record<string, unknown>>;
 export class Writing {
   readonly unit = new Unit();
   private readonly accesses = new Map<string, { rows: number; fields: Set<string>; subjects: Set<string> }>();
+  private readonly answers: {
+    readonly pattern: Pattern;
+    readonly reference: string | null;
+    readonly rules: readonly string[];
+  }[] = [];
   readonly rules = new Set<string>();
 
   constructor(private readonly scope: Scope) {}
@@ -52,6 +58,14 @@ export class Writing {
       fields: Object.fromEntries([...fields].sort().map((field) => [field, 'WRITTEN' as const])),
       subjects: [...subjects],
     }));
+  }
+
+  /** Notes in the document what the answers show. Once the unit is committed: before that, nobody sees them. */
+  showAnswers(operation: AnyOperation): void {
+    const { document, services } = this.scope;
+    const rules = this.answers.flatMap((answer) => answer.rules);
+    if (this.answers.length > 0) document.beginRead(operation, services.policy.hash, rules);
+    for (const { pattern, reference } of this.answers) document.gather(pattern, reference);
   }
 
   /** Stages a new row. FORBIDDEN when the policy does not let the actor write one of the fields or make such a row. */
@@ -143,13 +157,18 @@ export class Writing {
     this.unit.insert('care_team_member', { tenant_id: tenant, care_team_id: careTeamId, account_id: accountId });
   }
 
-  /** The parent of a row that is to be created: facts for the policy, reference for the ledger. */
+  /**
+   * The parent of a row that is to be created: facts for the policy, reference for the ledger. One that the caller may not
+   * see is told like a missing one, before anything else of the request is looked at.
+   */
   async subject(type: string, id: string): Promise<Subject> {
     const row = isId(id) ? await this.current(registry.noun(type), id) : null;
     if (row === null) throw notFound();
+    const facts = readFacts(registry.noun(type), row);
+    if (!this.readable(type, facts)) throw notFound('NO_CARE_RELATIONSHIP');
     const { tenant } = this.scope.actor;
     await this.scope.services.vault.loadSubjectKeys(tenant, [id]);
-    return { id, reference: String(row['subject_reference']), facts: asParent(readFacts(registry.noun(type), row)) };
+    return { id, reference: String(row['subject_reference']), facts: asParent(facts) };
   }
 
   private async current(noun: NounDeclaration, id: string): Promise<Record<string, unknown> | null> {
@@ -168,7 +187,7 @@ export class Writing {
   }
 
   private permission(action: PolicyAction, type: string): Decision {
-    const decision = this.scope.decide(action, type);
+    const decision = this.scope.obliged(action, type);
     if (decision.allowed) return decision;
     throw new Failure(
       'FORBIDDEN',
@@ -214,14 +233,25 @@ export class Writing {
     for (const rule of decision.ruleIds) this.rules.add(rule);
   }
 
-  /** The payload of a write is a read like any other: under the read decision, masked, in the document's read record. */
+  /**
+   * The payload of a write is a read like any other: under the read decision, masked, in the document's read record. Of a
+   * row that the caller made and may not see, it has the public fields alone: they come from him or from the clock.
+   */
   private answer(noun: NounDeclaration, row: Values, opened: Values, facts: Facts, reference: string): View {
     const decision = this.scope.decide('read', noun.type);
     const readable = decision.allowed && decision.matches(facts);
-    const reading = new Reading(noun, decision.shape, readable ? this.scope.selection : NOTHING);
+    const { selection } = this.scope;
+    const reading = readable ? this.scope.reading(noun.type) : new Reading(noun, publicShape(noun), selection);
     const shown = { ...row, bits: readable ? decision.bitsOf(facts) : 0 } as Row;
-    if (readable) this.scope.document.gather(reading.pattern(shown.bits), reference === '' ? null : reference);
-    return reading.render(reading.pattern(shown.bits), shown, opened, this.scope.circumstances);
+    const pattern = reading.pattern(shown.bits);
+    if (selection.fields.size > 0 || selection.fieldAccess) {
+      this.answers.push({
+        pattern,
+        reference: reference === '' ? null : reference,
+        rules: readable ? decision.ruleIds : [],
+      });
+    }
+    return reading.render(pattern, shown, opened, this.scope.circumstances);
   }
 
   /**
@@ -250,7 +280,13 @@ export class Writing {
   }
 }
 
-const NOTHING = { fields: new Set<string>(), fieldAccess: false, totalCount: false };
+function publicShape(noun: NounDeclaration): Decision['shape'] {
+  const fields = new Map<string, FieldView>();
+  for (const { field, group, sealed } of noun.attributes.values()) {
+    if (group === 'public' && !sealed) fields.set(field, { state: 'CLEAR', mask: null });
+  }
+  return { visibility: () => ({ fields, openGroups: [] }) };
+}
 
 export function versionConflict(type: string): Failure {
   return new Failure(

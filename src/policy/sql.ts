@@ -176,7 +176,8 @@ function startsToday(fact: Extract<FactDeclaration, { source: 'today' }>, alias:
     `WHERE ${INNER_ALIAS}.${identifier(fact.foreignKey)} = ${alias}.id `,
     ({ bind, context }) => {
       const day = today(context);
-      return `AND ${start} >= ${bind(day.start)}::timestamptz AND ${start} < ${bind(day.end)}::timestamptz)`;
+      const counted = `${INNER_ALIAS}.${identifier(fact.only.column)} = ${bind(fact.only.equals)}::text`;
+      return `AND ${counted} AND ${start} >= ${bind(day.start)}::timestamptz AND ${start} < ${bind(day.end)}::timestamptz)`;
     },
   ];
 }

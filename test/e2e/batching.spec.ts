@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { newId } from '../../src/kernel/identifier.js';
 import type { Statement } from '../../src/persistence/statement.js';
-import { codesOf, missingId, nodesOf, patientId } from '../support/answers.js';
+import { codesOf, missingId, nodesOf, patientId } from '../support/probe.js';
 import { recordsOf, testSystem, type AskOptions, type Loose, type TestSystem } from '../support/system.js';
 import type { Role } from '../../src/kernel/actor.js';
 
@@ -13,10 +13,10 @@ let recorded = 0;
 const PATIENTS = 50;
 const NESTED = `
   id name phone birthDate
-  visits(first: 5) { edges { node { id start department practitioner { name } organization { name } } } }
-  diagnoses(first: 5) { edges { node { id code display icdChapter } } }
+  visits { edges { node { id start department practitioner { name } organization { name } } } }
+  diagnoses { edges { node { id code display icdChapter } } }
   careTeam { assignedAt careTeam { name } }`;
-const list = (first: number) => `{ patients(first: ${first}) { edges { node { ${NESTED} } } } }`;
+const LIST = `query($first: Int!) { patients(first: $first) { edges { node { ${NESTED} } } } }`;
 
 beforeAll(async () => {
   system = await testSystem();
@@ -24,7 +24,8 @@ beforeAll(async () => {
   const { app } = system.composition;
   const query = app.query.bind(app);
   app.query = <Row>(tenant: string | null, statement: Statement) => {
-    statements.push(statement.text);
+    // A session that was seen a moment ago is not asked for again: not a matter of the document.
+    if (!statement.text.includes('session.id')) statements.push(statement.text);
     return query<Row>(tenant, statement);
   };
 }, 120_000);
@@ -88,24 +89,24 @@ async function newRecords(): Promise<Loose[]> {
   return (await recordsOf(system, 'T-CN')).slice(recorded);
 }
 
-async function statementsFor(document: string): Promise<number> {
+async function statementsFor(document: string, first: number): Promise<number> {
   statements = [];
-  const answer = await system.ask('physician', document);
+  const answer = await system.ask('physician', document, { variables: { first } });
   expect(answer.errors).toEqual([]);
   return statements.length;
 }
 
 describe('the number of statements', () => {
   it('is the same for one patient and for fifty, with every nested list', async () => {
-    await statementsFor(list(50));
-    const fifty = await statementsFor(list(50));
+    await statementsFor(LIST, 50);
+    const fifty = await statementsFor(LIST, 50);
     const reads = statements.filter((text) => text.startsWith('SELECT')).length;
-    expect(await statementsFor(list(1))).toBe(fifty);
+    expect(await statementsFor(LIST, 1)).toBe(fifty);
     expect(reads).toBeLessThanOrEqual(9);
   });
 
   it('has as many rows in the answer as there are', async () => {
-    const nodes = nodesOf(await system.ask('physician', list(50)));
+    const nodes = nodesOf(await system.ask('physician', LIST, { variables: { first: 50 } }));
     expect(nodes).toHaveLength(50);
     const grown = nodes.filter((node) => String(node['name']).startsWith('Person'));
     expect(grown).toHaveLength(50);
@@ -118,10 +119,11 @@ describe('the number of statements', () => {
   });
 
   it('does not grow with the nested lists of two root fields that ask the same', async () => {
-    const single = await statementsFor(list(50));
+    const single = await statementsFor(LIST, 50);
     const id = patientId(system, 'PT1');
     const both = await statementsFor(
-      `{ patients(first: 50) { edges { node { ${NESTED} } } } patient(id: "${id}") { ${NESTED} } }`,
+      `query($first: Int!) { patients(first: $first) { edges { node { ${NESTED} } } } patient(id: "${id}") { ${NESTED} } }`,
+      50,
     );
     expect(both).toBeLessThanOrEqual(single + 7);
   });
@@ -136,7 +138,7 @@ describe('the records of a document', () => {
   };
 
   it('are one for a list with every nested list', async () => {
-    const { records } = await expectRecords('physician', list(50), {}, [
+    const { records } = await expectRecords('physician', LIST, { variables: { first: 50 } }, [
       { kind: 'SEARCH', outcome: 'success', code: null },
     ]);
     const types = records[0]!['accesses'].map((access: Loose) => access['type']);

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { codeOf } from '../support/answers.js';
+import { codeOf } from '../support/outcome.js';
 import { recordsOf, testSystem, type TestSystem } from '../support/system.js';
 
 const LIST = `query($first: Int! = 2, $after: String, $filter: PatientFilter, $sort: [PatientSort!]) {

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { Role } from '../../src/kernel/actor.js';
-import { codeOf } from '../support/answers.js';
+import { codeOf } from '../support/outcome.js';
 import { recordsOf, testSystem, type TestSystem } from '../support/system.js';
 
 /** The public contract's table: the purposes that each role may state. */

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { bytesOf, codeOf } from '../support/answers.js';
+import { bytesOf, codeOf } from '../support/outcome.js';
 import { recordsOf, testSystem, type Answer, type Loose, type TestSystem } from '../support/system.js';
 
 const TENANTS = ['T-CN', 'T-US', 'T-EU', 'system'];

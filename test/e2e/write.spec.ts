@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { Role } from '../../src/kernel/actor.js';
 import { DEMO_ROLES } from '../../src/demo/people.js';
-import { bytesOf, codeOf } from '../support/answers.js';
+import { bytesOf, codeOf } from '../support/outcome.js';
 import { testSystem, type Answer, type AskOptions, type Loose, type TestSystem } from '../support/system.js';
 
 const FIELDS = 'id version name gender birthDate birthYear region phone email address nationalId insuranceNumber status';

@@ -30,6 +30,7 @@ function factsOf(row: RandomRow): Facts {
     ...columns,
     inTeam: (teams ?? []).some((team) => ACTOR.careTeamIds.includes(team)),
     comesToday: children.some((hours) => {
+      if (hours % 2 !== 0) return false;
       const start = NOW.getTime() + hours * 3_600_000;
       return start >= day.start.getTime() && start < day.end.getTime();
     }),
@@ -41,7 +42,7 @@ beforeAll(async () => {
   client = await database.owner.connect();
   await client.query(`
     CREATE TEMPORARY TABLE thing (id uuid PRIMARY KEY, label text COLLATE "und-x-icu", note text, score integer, flag boolean, owner uuid, teams uuid[]);
-    CREATE TEMPORARY TABLE child (parent_id uuid NOT NULL, start_at timestamptz NOT NULL);`);
+    CREATE TEMPORARY TABLE child (parent_id uuid NOT NULL, start_at timestamptz NOT NULL, label text NOT NULL);`);
   for (const row of fc.sample(randomRow, { numRuns: ROWS, seed: SEED })) {
     const id = newId();
     await client.query('INSERT INTO thing VALUES ($1, $2, $3, $4, $5, $6, $7)', [
@@ -54,7 +55,8 @@ beforeAll(async () => {
       row.teams,
     ]);
     for (const hours of row.children) {
-      await client.query('INSERT INTO child VALUES ($1, $2)', [id, new Date(NOW.getTime() + hours * 3_600_000)]);
+      const start = new Date(NOW.getTime() + hours * 3_600_000);
+      await client.query('INSERT INTO child VALUES ($1, $2, $3)', [id, start, hours % 2 === 0 ? 'open' : 'withheld']);
     }
     rows.push({ id, facts: factsOf(row) });
   }

@@ -63,7 +63,7 @@ describe('a decision', () => {
 
   it('asks for today in the time zone of the tenant', () => {
     engine = load({ person: `[${permit('now', 'where: { today: true }, show: { clear: [public] }')}]` });
-    const [, start, end] = rendered((bind) => ask().rowPredicate(SELF, bind, CONTEXT)).values;
+    const [, , start, end] = rendered((bind) => ask().rowPredicate(SELF, bind, CONTEXT)).values;
     expect(start).toEqual(new Date('2026-11-21T16:00:00Z'));
     expect(end).toEqual(new Date('2026-11-22T16:00:00Z'));
   });

@@ -32,7 +32,14 @@ export const FACTS: readonly FactDeclaration[] = [
   { name: 'flag', source: 'column', column: 'flag', kind: 'boolean' },
   { name: 'owner', source: 'column', column: 'owner', kind: 'uuid' },
   { name: 'inTeam', source: 'overlap', column: 'teams', actorAttribute: 'careTeamIds' },
-  { name: 'comesToday', source: 'today', table: 'child', foreignKey: 'parent_id', column: 'start_at' },
+  {
+    name: 'comesToday',
+    source: 'today',
+    table: 'child',
+    foreignKey: 'parent_id',
+    column: 'start_at',
+    only: { column: 'label', equals: 'open' },
+  },
 ];
 
 export interface RandomRow {
@@ -42,7 +49,7 @@ export interface RandomRow {
   readonly flag: boolean | null;
   readonly owner: string | null;
   readonly teams: readonly string[] | null;
-  /** Hours between now and the start of each child. */
+  /** Hours between now and the start of each child; an odd number of hours makes it one that does not count. */
   readonly children: readonly number[];
 }
 

@@ -58,7 +58,14 @@ function smallRegistry(): AttributeRegistry {
       { name: 'status', source: 'column', column: 'status', kind: 'text' },
       { name: 'owner', source: 'column', column: 'owner', kind: 'uuid' },
       { name: 'inTeam', source: 'overlap', column: 'teams', actorAttribute: 'careTeamIds' },
-      { name: 'today', source: 'today', table: 'letter', foreignKey: 'person_id', column: 'sent_at' },
+      {
+        name: 'today',
+        source: 'today',
+        table: 'letter',
+        foreignKey: 'person_id',
+        column: 'sent_at',
+        only: { column: 'kind', equals: 'open' },
+      },
     ],
   } as never);
   registry.addAttribute('Letter', attribute('id', { kind: 'id', group: 'public', mask: 'M_SAME' }));

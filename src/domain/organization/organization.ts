@@ -1,8 +1,10 @@
+import { Unique } from '@mikro-orm/decorators/legacy';
 import { Field } from '@nestjs/graphql';
 import { Attribute, Internal, Noun, TenantIndex } from '../../persistence/attribute.js';
 import { FieldAccess, Governed } from '../governed.js';
 
 /** An institution that provides care, as the source system names it. FHIR R4 Organization. */
+@Unique({ properties: ['tenantId', 'id'] })
 @TenantIndex('createdAt', 'id')
 @Noun({
   table: 'organization',

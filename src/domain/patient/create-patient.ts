@@ -16,7 +16,7 @@ export const createPatient = defineOperation<PatientValues, View>({
         extensions: { field: 'Patient.name' },
       });
     }
-    checkPatient(values);
+    checkPatient(values, scope.now);
     return scope.write.create(
       'Patient',
       { ...values },

@@ -1,3 +1,4 @@
+import { instantText } from '../../kernel/clock.js';
 import { Failure } from '../../kernel/failure.js';
 import { normaliseNationalId, normalisePhone } from './normalise.js';
 
@@ -16,15 +17,21 @@ export interface PatientValues {
 
 /** Administrative gender of FHIR R4. */
 const GENDERS = ['male', 'female', 'other', 'unknown'];
+/** UTC+14: what is today anywhere is no future. */
+const EASTERNMOST = 14 * 3_600_000;
 const EMAIL = /^[^\s@]+@[^\s@]+\.[^\s@]+$/u;
 
 /** Checks what only makes sense for a patient. Names the field, never the value. */
-export function checkPatient(values: PatientValues): void {
+export function checkPatient(values: PatientValues, now: Date): void {
   if (values.gender && !GENDERS.includes(values.gender)) {
     throw refuse('gender', `is one of ${GENDERS.join(', ')}`);
   }
   if (values.email && !EMAIL.test(values.email.trim())) throw refuse('email', 'is an e-mail address');
-  if (values.birthDate && values.birthDate.length < 10) throw refuse('birthDate', 'is a whole date, YYYY-MM-DD');
+  const birthDate = values.birthDate?.trim();
+  if (birthDate && birthDate.length < 10) throw refuse('birthDate', 'is a whole date, YYYY-MM-DD');
+  if (birthDate && birthDate > instantText(now.getTime() + EASTERNMOST).slice(0, 10)) {
+    throw refuse('birthDate', 'is not in the future');
+  }
 }
 
 /**

@@ -19,7 +19,14 @@ import { FieldAccess, Governed } from '../governed.js';
     { name: 'tenant', source: 'column', column: 'tenant_id', kind: 'text' },
     { name: 'status', source: 'column', column: 'status', kind: 'text' },
     { name: 'inCareTeam', source: 'overlap', column: 'care_team_ids', actorAttribute: 'careTeamIds' },
-    { name: 'hasVisitToday', source: 'today', table: 'visit', foreignKey: 'patient_id', column: 'start_at' },
+    {
+      name: 'hasVisitToday',
+      source: 'today',
+      table: 'visit',
+      foreignKey: 'patient_id',
+      column: 'start_at',
+      only: { column: 'compartment', equals: 'NONE' },
+    },
   ],
 })
 export class Patient {

@@ -17,7 +17,7 @@ export const updatePatient = defineOperation<UpdatePatientArguments, View>({
   type: 'Patient',
   mode: 'write',
   handler: async (scope, { id, version, input }) => {
-    checkPatient(input);
+    checkPatient(input, scope.now);
     return scope.write.update(
       'Patient',
       id,

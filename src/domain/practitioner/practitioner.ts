@@ -1,8 +1,10 @@
+import { Unique } from '@mikro-orm/decorators/legacy';
 import { Field } from '@nestjs/graphql';
 import { Attribute, Internal, Noun, TenantIndex } from '../../persistence/attribute.js';
 import { FieldAccess, Governed } from '../governed.js';
 
 /** A person who provides care, as the source system names them. FHIR R4 Practitioner. */
+@Unique({ properties: ['tenantId', 'id'] })
 @TenantIndex('createdAt', 'id')
 @Noun({
   table: 'practitioner',

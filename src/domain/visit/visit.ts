@@ -1,8 +1,10 @@
+import { Unique } from '@mikro-orm/decorators/legacy';
 import { Field } from '@nestjs/graphql';
 import { Attribute, Internal, Noun, TenantIndex } from '../../persistence/attribute.js';
 import { FieldAccess, Governed } from '../governed.js';
 
 /** An encounter between a patient and the organisation. FHIR R4 Encounter. */
+@Unique({ properties: ['tenantId', 'patientId', 'id'] })
 @TenantIndex('patientId', 'start')
 @Noun({
   table: 'visit',

@@ -158,7 +158,7 @@ class BundleImport {
     const values = present(mapped.values);
     const { birthDate, ...others } = values;
     // Who types a birth date must know the day; a source system may know no more than the year.
-    checkPatient(birthDate?.length === 10 ? values : others);
+    checkPatient(birthDate?.length === 10 ? values : others, now);
     const created = write.create('Patient', values, {
       indexed: indexedTexts(values, actor.country),
       internal: { status: mapped.status, ...source, ...(this.careTeamId && { care_team_ids: [this.careTeamId] }) },

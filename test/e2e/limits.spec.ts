@@ -1,0 +1,131 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { getIntrospectionQuery } from 'graphql';
+import { codeOf } from '../support/outcome.js';
+import { testSystem, type Loose, type TestSystem } from '../support/system.js';
+
+let system: TestSystem;
+let token: string;
+beforeAll(async () => {
+  system = await testSystem();
+  token = await system.token('front_desk');
+});
+afterAll(() => system.close());
+
+const repeat = (count: number, part: (index: number) => string) => Array.from({ length: count }, (_, index) => part(index)).join(' ');
+const limited = async (document: string) => {
+  const answer = await system.ask('front_desk', document);
+  return { codes: [...new Set(answer.errors.map((one) => one.extensions.code))], data: answer.data };
+};
+const raw = async (body: string, headers: Record<string, string> = {}) => {
+  const response = await fetch(system.endpoint, {
+    method: 'POST',
+    headers: { authorization: `Bearer ${token}`, 'x-purpose-of-use': 'PATADMIN', 'content-type': 'application/json', ...headers },
+    body,
+  });
+  const text = await response.text();
+  return { status: response.status, text, type: response.headers.get('content-type') ?? '' };
+};
+const nested = (inside: string) => `{ patients(first: 1) { edges { node { visits(first: 1) { edges { node { ${inside} } } } } } } }`;
+
+/** Each limit with a document that just keeps it and one that just does not. */
+const LIMITS: Record<string, readonly [keeps: string, breaks: string]> = {
+  'depth 8': [nested('practitioner { name }'), nested('practitioner { fieldAccess { field } }')],
+  'depth 8 in fragments': [
+    `${nested('...f')} fragment f on Visit { practitioner { ...g } } fragment g on Practitioner { name }`,
+    `${nested('...f')} fragment f on Visit { practitioner { ...g } } fragment g on Practitioner { fieldAccess { field } }`,
+  ],
+  '15 aliases': [`{ me { ${repeat(15, (index) => `a${index}: id`)} } }`, `{ me { ${repeat(16, (index) => `a${index}: id`)} } }`],
+  '5 directives': [
+    `{ me { ${repeat(5, () => 'id @include(if: true)')} } }`,
+    `{ me { ${repeat(6, () => 'id @include(if: true)')} } }`,
+  ],
+  '2000 tokens': [`{ me { ${repeat(1990, () => 'id')} } }`, `{ me { ${repeat(2000, () => 'id')} } }`],
+  'cost': [nested(repeat(100, () => 'id')), nested(repeat(500, () => 'id'))],
+  'cost in fragments': [
+    `{ patients { edges { node { ${repeat(3, () => '...f')} } } } } fragment f on Patient { ${repeat(30, () => 'id')} }`,
+    `{ patients { edges { node { ${repeat(100, () => '...f')} } } } } fragment f on Patient { ${repeat(100, () => 'id')} }`,
+  ],
+};
+
+describe('a document', () => {
+  it.each(Object.entries(LIMITS))('within %s is answered, beyond it is not', async (_, [keeps, breaks]) => {
+    expect((await limited(keeps)).codes).toEqual([]);
+    const refused = await limited(breaks);
+    expect(refused.codes).toEqual(['QUERY_COST_EXCEEDED']);
+    expect(Object.values(refused.data).filter((value) => value !== null)).toEqual([]);
+  });
+
+  it('reads 5000 records at most, however the lists are multiplied', async () => {
+    const { owner } = system.database;
+    await owner.query(
+      `INSERT INTO patient (id, version, status, created_at, tenant_id, subject_reference)
+       SELECT gen_random_uuid(), 1, 'active', now(), 'T-CN', md5(n::text) FROM generate_series(1, 43) n`,
+    );
+    await owner.query(
+      `INSERT INTO visit (id, version, status, start_at, tenant_id, patient_id)
+       SELECT gen_random_uuid(), 1, 'planned', now(), 'T-CN', p.id FROM patient p, generate_series(1, 50) WHERE tenant_id = 'T-CN'`,
+    );
+    const list = (alias: string, first: number) =>
+      `${alias}: patients(first: 50) { edges { node { id visits(first: ${first}) { edges { node { id } } } } } }`;
+    expect((await limited(`{ ${list('a', 49)} ${list('b', 48)} }`)).codes).toEqual([]);
+    const refused = await limited(`{ ${list('a', 50)} ${list('b', 49)} ${list('c', 48)} }`);
+    expect(refused.codes).toEqual(['QUERY_COST_EXCEEDED']);
+  });
+
+  it('may ask for the schema while the system is on trial', async () => {
+    const answer = await system.send(getIntrospectionQuery());
+    expect(codeOf(answer)).toBe('none');
+    expect(answer.data['__schema'].types.map((type: Loose) => type['name'])).toContain('Patient');
+  });
+});
+
+describe('a request over HTTP', () => {
+  const query = '{ me { role } }';
+
+  it('holds one document', async () => {
+    const single = JSON.stringify({ query });
+    expect((await raw(single)).text).toContain('front_desk');
+    const batch = await raw(`[${single},${single}]`);
+    expect(batch.status).toBe(400);
+    expect(batch.text).not.toContain('front_desk');
+  });
+
+  it('may be a GET for a query, never for a mutation', async () => {
+    const get = (document: string) =>
+      fetch(`${system.endpoint}?query=${encodeURIComponent(document)}`, {
+        headers: { authorization: `Bearer ${token}`, 'x-purpose-of-use': 'PATADMIN' },
+      });
+    const answer = await get('{ patients(first: 1) { totalCount } }');
+    expect(answer.status).toBe(200);
+    expect(((await answer.json()) as Loose)['data'].patients.totalCount).toBeGreaterThan(0);
+    const before = (await system.database.owner.query('SELECT count(*) FROM patient')).rows;
+    const mutation = await get('mutation { createPatient(input: { name: "By GET" }) { id } }');
+    expect(mutation.status).toBe(405);
+    expect((await system.database.owner.query('SELECT count(*) FROM patient')).rows).toEqual(before);
+  });
+
+  it('is refused in the shapes that a browser sends across origins without asking', async () => {
+    const body = JSON.stringify({ query });
+    for (const type of ['text/plain', 'application/x-www-form-urlencoded', 'multipart/form-data; boundary=x']) {
+      const answer = await raw(body, { 'content-type': type });
+      expect([type, answer.status >= 400 && answer.status < 500]).toEqual([type, true]);
+      expect(answer.text).not.toContain('front_desk');
+    }
+    const bare = await fetch(`${system.endpoint}?query=${encodeURIComponent('{ __typename }')}`);
+    expect(bare.status).toBe(400);
+  });
+
+  it('holds at most one mebibyte', async () => {
+    const padded = (bytes: number) => JSON.stringify({ query, variables: { x: 'x'.repeat(bytes) } });
+    expect((await raw(padded(900_000))).status).toBe(200);
+    const refused = await raw(padded(2_000_000));
+    expect(refused.status).toBe(413);
+    expect(refused.text.length).toBeLessThan(500);
+  });
+
+  it('is answered in the media type that it asks for', async () => {
+    const accept = 'application/graphql-response+json';
+    expect((await raw(JSON.stringify({ query }), { accept })).type).toContain(accept);
+    expect((await raw(JSON.stringify({ query }), { accept: 'application/json' })).type).toContain('application/json');
+  });
+});
