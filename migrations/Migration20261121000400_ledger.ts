@@ -42,6 +42,7 @@ const UP = [
      size bigint NOT NULL CHECK (size >= 0),
      last_leaf bytea NOT NULL CHECK (length(last_leaf) = 32),
      compact_range bytea NOT NULL,
+     mac bytea NOT NULL CHECK (length(mac) = 32),
      incarnation integer NOT NULL CHECK (incarnation > 0)
    )`,
   // One row. The incarnation counts the lives of this ledger: transaction ids start anew after a restore from a dump.

@@ -58,6 +58,12 @@ export async function serve(configuration: Configuration, composition: Compositi
     const code = (error as NodeJS.ErrnoException).code;
     if (code === 'EADDRINUSE')
       throw new Refusal(`Port ${configuration.port} is taken: set CUSTODIA_PORT to a free one.`);
+    if (code === 'EACCES')
+      throw new Refusal(
+        `Port ${configuration.port} may not be used by this account: set CUSTODIA_PORT to one above 1023.`,
+      );
+    if (code === 'EADDRNOTAVAIL' || code === 'ENOTFOUND' || code === 'EAI_AGAIN')
+      throw new Refusal(`${configuration.host} is no address of this machine: set CUSTODIA_HOST to one that is.`);
     throw error;
   }
   const address = application.getHttpServer().address();

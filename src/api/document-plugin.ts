@@ -7,6 +7,7 @@ import { auditUnavailable, type Answering } from '../operation/answering.js';
 import type { Log } from '../telemetry/log.js';
 import type { Metrics } from '../telemetry/metrics.js';
 import { failureExtensions, statusOf } from './error-format.js';
+import { refuseDeep } from './limits.js';
 import type { ApiContext } from './request-document.js';
 
 const digests = new WeakMap<DocumentNode, string>();
@@ -22,7 +23,8 @@ export function documentPlugin(answering: Answering, metrics: Metrics, log: Log)
     requestDidStart: async ({ contextValue }) => {
       const { document } = contextValue;
       return {
-        didResolveOperation: async ({ document: syntax }) => {
+        didResolveOperation: async ({ document: syntax, request }) => {
+          refuseDeep(request.variables);
           document.digest = digestOf(syntax);
         },
         willSendResponse: async (answer) => {

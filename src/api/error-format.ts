@@ -7,13 +7,16 @@ import { tooCostly } from './limits.js';
 const HARMLESS = [
   /^Cannot query field "\w+" on type "\w+"\.$/,
   /^Unknown (argument|type|fragment|directive) "@?\w+"[^:]*$/,
-  /^Field "\w+" of type "[\w!\[\]]+" must have a selection of subfields\.$/,
-  /^Field "\w+" must not have a selection since type "[\w!\[\]]+" has no subfields\.$/,
-  /^Field "[\w.]+" (argument "\w+" )?of (required )?type "[\w!\[\]]+" (is required, but it was not provided|was not provided)\.$/,
-  /^Variable "\$\w+" (is never used|is not defined|of required type "[\w!\[\]]+" was not provided)[^:]*\.$/,
-  /^Variable "\$\w+" of type "[\w!\[\]]+" used in position expecting type "[\w!\[\]]+"\.$/,
-  /^(Must provide (an )?operation name|Unknown operation named|This operation has been blocked)[^:]*\.?$/,
+  /^Field "\w+" of type "[\w![\]]+" must have a selection of subfields\.$/,
+  /^Field "\w+" must not have a selection since type "[\w![\]]+" has no subfields\.$/,
+  /^Field "[\w.]+" (argument "\w+" )?of (required )?type "[\w![\]]+" (is required, but it was not provided|was not provided)\.$/,
+  /^Variable "\$\w+" (is never used|is not defined|of required type "[\w![\]]+" was not provided)[^:]*\.$/,
+  /^Variable "\$\w+" of type "[\w![\]]+" used in position expecting type "[\w![\]]+"\.$/,
+  /^Must provide (an )?operation name[^:]*\.?$/,
 ];
+
+/** graphql-js: the parser's limit, and validation that gave up on too many errors or too many fields of one name. */
+const TOO_LARGE = /Document contains more tha[nt] \d+ tokens|Validation aborted\.$/;
 
 /**
  * What a caller hears of an error: code, one sentence, next step. graphql-js quotes the offending values in its messages;
@@ -27,8 +30,7 @@ export function formatError(formatted: GraphQLFormattedError, error: unknown): G
   const path = formatted.path === undefined ? {} : { path: formatted.path };
   if (failure !== null) return { message: failure.message, ...path, extensions: failureExtensions(failure) };
   const code = String(formatted.extensions?.['code'] ?? 'INTERNAL_SERVER_ERROR');
-  if (/Document contains more th?an \d+ tokens/.test(formatted.message))
-    return formatError({ ...formatted, message: '' }, tooCostly());
+  if (TOO_LARGE.test(formatted.message)) return formatError({ ...formatted, message: '' }, tooCostly());
   if (code === 'INTERNAL_SERVER_ERROR') {
     return {
       message: 'The request failed.',

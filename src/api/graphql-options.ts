@@ -9,6 +9,9 @@ import { formatError } from './error-format.js';
 import { LIMITS, limitRules } from './limits.js';
 import type { RequestDocuments } from './request-document.js';
 
+/** A page of another origin can send none of these without a preflight, which CORS refuses: a GET with one is no forgery. */
+const PREFLIGHTED = ['authorization', 'x-purpose-of-use', 'x-apollo-operation-name', 'apollo-require-preflight'];
+
 /**
  * Apollo's settings. One document a request, no per-field plugin (its instrumentation of every field costs more than the
  * fields), plain JSON.stringify, no landing page that loads scripts from elsewhere.
@@ -36,6 +39,8 @@ export function graphqlOptions(
     hideSchemaDetailsFromClientErrors: true,
     includeStacktraceInErrorResponses: false,
     allowBatchedHttpRequests: false,
+    persistedQueries: false,
+    csrfPrevention: { requestHeaders: PREFLIGHTED },
     stringifyResult: JSON.stringify,
     stopOnTerminationSignals: false,
   };

@@ -55,8 +55,11 @@ export async function openDatabase(configuration: Configuration): Promise<OpenDa
  * @returns a function that takes the request back
  */
 export function onInterruption(stop: (code: number) => void): () => void {
+  let asked = false;
   const interrupted = (signal?: NodeJS.Signals) => {
-    ignore();
+    // A signal to a whole group comes twice, by itself and from the launcher: the second must not end a drain.
+    if (asked) return;
+    asked = true;
     stop(signal === 'SIGINT' ? 130 : 143);
   };
   const ignore = () => {

@@ -1,8 +1,9 @@
 import { createHmac, type KeyObject, timingSafeEqual } from 'node:crypto';
 import { encodeEntry } from '../../audit/entry.mjs';
-import { CompactRange, HASH_SIZE, leafHash, sha256 } from '../../audit/merkle.mjs';
+import { type CompactRange, leafHash, sha256 } from '../../audit/merkle.mjs';
 import type { Queryable, Statement } from '../persistence/statement.js';
-import { LedgerFault, rollbackDetected } from './fault.js';
+import { headForged, LedgerFault, rollbackDetected } from './fault.js';
+import { decodeRange, headHolds, headMac } from './head.js';
 
 /** Most entries of one pass: what one transaction hashes, inserts and commits. */
 export const LARGEST_PASS = 8_192;
@@ -20,6 +21,14 @@ interface EntryRow {
   readonly number: string;
   readonly record: Buffer;
   readonly record_hash: Buffer;
+  readonly mac: Buffer;
+}
+
+interface HeadRow {
+  readonly log: string;
+  readonly size: string;
+  readonly last_leaf: Buffer;
+  readonly compact_range: Buffer;
   readonly mac: Buffer;
 }
 
@@ -47,8 +56,7 @@ export class Chain {
   /** Sizes that were committed for certain. The database may never show less. */
   private readonly committed = new Map<string, number>();
 
-  /** `macKey` null: records are checked against their hash only. */
-  constructor(private readonly macKey: KeyObject | null) {}
+  constructor(private readonly macKey: KeyObject) {}
 
   /** Forgets what was read from the database: it may have changed through another leader. */
   forget(): void {
@@ -97,7 +105,7 @@ export class Chain {
     }
 
     await session.query(insertLeaves(leaves));
-    const moved = await session.query<{ log: string }>(moveHeads(next, this.heads));
+    const moved = await session.query<{ log: string }>(this.moveHeads(next));
     for (const log of next.keys()) {
       if (moved.some((row) => row.log === log)) continue;
       const size = this.heads.get(log)?.range.size ?? 0;
@@ -118,8 +126,7 @@ export class Chain {
   /** Before a record is sealed for good: are these the bytes that the writer made, in the row that it made? */
   private check(row: EntryRow, index: number): void {
     const bytesHold = sha256(row.record).equals(row.record_hash);
-    const macHolds =
-      this.macKey === null || timingSafeEqual(createHmac('sha256', this.macKey).update(row.record).digest(), row.mac);
+    const macHolds = timingSafeEqual(createHmac('sha256', this.macKey).update(row.record).digest(), row.mac);
     if (!bytesHold || !macHolds) {
       const what = bytesHold ? 'MAC' : 'hash';
       throw new LedgerFault(
@@ -145,24 +152,46 @@ export class Chain {
   private async loadHeads(session: Queryable, logs: ReadonlySet<string>): Promise<void> {
     const unknown = [...logs].filter((log) => !this.heads.has(log));
     if (unknown.length === 0) return;
-    const rows = await session.query<{ log: string; size: string; last_leaf: Buffer; compact_range: Buffer }>({
-      text: 'SELECT log, size, last_leaf, compact_range FROM ledger_head WHERE log = ANY($1)',
+    const rows = await session.query<HeadRow>({
+      text: 'SELECT log, size, last_leaf, compact_range, mac FROM ledger_head WHERE log = ANY($1)',
       values: [unknown],
     });
     for (const row of rows) {
       const size = Number(row.size);
       const committed = this.committed.get(row.log) ?? 0;
       if (size < committed) throw rollbackDetected(row.log, committed, size);
+      const head = { log: row.log, size, lastLeaf: row.last_leaf, range: row.compact_range };
+      if (!headHolds(this.macKey, head, row.mac)) throw headForged(row.log, size);
       this.heads.set(row.log, { range: decodeRange(size, row.compact_range), lastLeaf: row.last_leaf });
     }
   }
-}
 
-/** The compact range of a head as its column holds it: the subtree roots one after the other. */
-export function decodeRange(size: number, bytes: Buffer): CompactRange {
-  const hashes: Buffer[] = [];
-  for (let start = 0; start < bytes.length; start += HASH_SIZE) hashes.push(bytes.subarray(start, start + HASH_SIZE));
-  return new CompactRange(size, hashes);
+  /** Compare-and-swap: a head moves only from the state on which the new one was built. */
+  private moveHeads(next: ReadonlyMap<string, Head>): Statement {
+    const heads = [...next].map(([log, { range, lastLeaf }]) => {
+      return { log, size: range.size, lastLeaf, range: Buffer.concat(range.hashes) };
+    });
+    const old = heads.map(({ log }) => this.heads.get(log) as Head);
+    return {
+      name: 'ledger_move_heads',
+      text:
+        'UPDATE ledger_head AS head ' +
+        'SET size = moved.size, last_leaf = moved.last_leaf, compact_range = moved.range, mac = moved.mac ' +
+        'FROM unnest($1::text[], $2::bigint[], $3::bytea[], $4::bytea[], $5::bytea[], $6::bigint[], $7::bytea[]) ' +
+        'AS moved (log, size, last_leaf, range, mac, old_size, old_leaf) ' +
+        'WHERE head.log = moved.log AND head.size = moved.old_size AND head.last_leaf = moved.old_leaf ' +
+        'RETURNING head.log',
+      values: [
+        heads.map((head) => head.log),
+        heads.map((head) => head.size),
+        heads.map((head) => head.lastLeaf),
+        heads.map((head) => head.range),
+        heads.map((head) => headMac(this.macKey, head)),
+        old.map((head) => head.range.size),
+        old.map((head) => head.lastLeaf),
+      ],
+    };
+  }
 }
 
 function copy(head: Head | undefined): Head | undefined {
@@ -196,30 +225,6 @@ function insertLeaves(leaves: Leaves): Statement {
       'INSERT INTO ledger_leaf (log, idx, entry_id, leaf) ' +
       'SELECT * FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::bytea[])',
     values: [leaves.logs, leaves.indexes, leaves.entryIds, leaves.hashes],
-  };
-}
-
-/** Compare-and-swap: a head moves only from the state on which the new one was built. */
-function moveHeads(next: ReadonlyMap<string, Head>, from: ReadonlyMap<string, Head>): Statement {
-  const logs = [...next.keys()];
-  const heads = [...next.values()];
-  const old = logs.map((log) => from.get(log) as Head);
-  return {
-    name: 'ledger_move_heads',
-    text:
-      'UPDATE ledger_head AS head SET size = moved.size, last_leaf = moved.last_leaf, compact_range = moved.range ' +
-      'FROM unnest($1::text[], $2::bigint[], $3::bytea[], $4::bytea[], $5::bigint[], $6::bytea[]) ' +
-      'AS moved (log, size, last_leaf, range, old_size, old_leaf) ' +
-      'WHERE head.log = moved.log AND head.size = moved.old_size AND head.last_leaf = moved.old_leaf ' +
-      'RETURNING head.log',
-    values: [
-      logs,
-      heads.map((head) => head.range.size),
-      heads.map((head) => head.lastLeaf),
-      heads.map((head) => Buffer.concat(head.range.hashes)),
-      old.map((head) => head.range.size),
-      old.map((head) => head.lastLeaf),
-    ],
   };
 }
 

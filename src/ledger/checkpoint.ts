@@ -1,9 +1,9 @@
 import { CompactRange, sameBytes } from '../../audit/merkle.mjs';
 import { checkpointText, parseCheckpoint, signNote, verifyNote, vkey } from '../../audit/note.mjs';
 import type { Statement } from '../persistence/statement.js';
-import { decodeRange } from './chain.js';
 import type { CheckpointStore } from './checkpoint-store.js';
-import { LedgerFault, rollbackDetected } from './fault.js';
+import { headForged, LedgerFault, rollbackDetected } from './fault.js';
+import { decodeRange, headHolds } from './head.js';
 import type { LedgerKeys } from './keys.js';
 
 export interface CheckpointerOptions {
@@ -16,7 +16,9 @@ export interface CheckpointerOptions {
 interface HeadRow {
   readonly log: string;
   readonly size: string;
+  readonly last_leaf: Buffer;
   readonly compact_range: Buffer;
+  readonly mac: Buffer;
 }
 
 /** The newest checkpoint of a log that this process knows to be stored, and the tree under it. */
@@ -111,7 +113,7 @@ export class Checkpointer {
     }
   }
 
-  /** Grows a tree to the size of the head, from the leaves; its root must be the head's. */
+  /** Grows a tree to the size of the head, from the leaves; its root must be the head's, and the head a sequencer's. */
   private async extend(log: string, from: CompactRange, head: HeadRow): Promise<CompactRange> {
     const start = from.size;
     const size = Number(head.size);
@@ -125,6 +127,8 @@ export class Checkpointer {
         `Log ${log} does not extend the ${start} entries that were signed.`,
       );
     }
+    const bytes = { log, size, lastLeaf: head.last_leaf, range: head.compact_range };
+    if (!headHolds(this.options.keys.macKey, bytes, head.mac)) throw headForged(log, start);
     return range;
   }
 
@@ -148,7 +152,7 @@ export class Checkpointer {
   private heads(log: string | null = null): Promise<HeadRow[]> {
     return this.options.database.query<HeadRow>(null, {
       name: 'ledger_heads',
-      text: 'SELECT log, size, compact_range FROM ledger_head WHERE $1::text IS NULL OR log = $1 ORDER BY log',
+      text: 'SELECT log, size, last_leaf, compact_range, mac FROM ledger_head WHERE $1::text IS NULL OR log = $1 ORDER BY log',
       values: [log],
     });
   }

@@ -15,6 +15,16 @@ export class LedgerFault extends Failure {
   }
 }
 
+/** Somebody without the writers' key wrote the head: what it covers beyond `index` entries is nothing to rely on. */
+export function headForged(log: string, index: number): LedgerFault {
+  return new LedgerFault(
+    log,
+    index,
+    'consistency',
+    `The head of log ${log} was not written with the ledger-mac.key of this installation.`,
+  );
+}
+
 /** The database holds less than was signed: a restore of an older state, or a truncated log. */
 export function rollbackDetected(log: string, stored: number, found: number): LedgerFault {
   return new LedgerFault(

@@ -38,9 +38,7 @@ export function fileLedgerKeys(directory: string, originPrefix = 'custodia.local
     () => randomBytes(MAC_KEY_BYTES).toString('hex') + '\n',
   );
   const macBytes = Buffer.from(macText.trim(), 'hex');
-  if (macBytes.length !== MAC_KEY_BYTES) {
-    throw new Failure('INTEGRITY_FAILED', 'The file ledger-mac.key is not a key.', 'Restore it from its copy.');
-  }
+  if (macBytes.length !== MAC_KEY_BYTES) throw noKey('ledger-mac.key');
   const signers = new Map<string, LogSigner>();
   return {
     macKey: createSecretKey(macBytes),
@@ -51,11 +49,25 @@ export function fileLedgerKeys(directory: string, originPrefix = 'custodia.local
       const pem = readOrCreate(join(directory, file), () =>
         generateKeyPairSync('ed25519').privateKey.export({ format: 'pem', type: 'pkcs8' }).toString(),
       );
-      const signer = { name: `${originPrefix}/${log}`, privateKey: createPrivateKey(pem) };
+      const signer = { name: `${originPrefix}/${log}`, privateKey: privateKeyOf(pem, file) };
       signers.set(log, signer);
       return signer;
     },
   };
+}
+
+function privateKeyOf(pem: string, file: string): KeyObject {
+  try {
+    const key = createPrivateKey(pem);
+    if (key.asymmetricKeyType === 'ed25519') return key;
+  } catch {
+    // What OpenSSL says of it may quote the file.
+  }
+  throw noKey(file);
+}
+
+function noKey(file: string): Failure {
+  return new Failure('INTEGRITY_FAILED', `The file ${file} is not a key of the ledger.`, 'Restore it from its copy.');
 }
 
 /**

@@ -1,5 +1,6 @@
 import { SUITE, ZERO_LEAF } from '../../audit/entry.mjs';
 import type { Database } from '../persistence/database.js';
+import { headMac } from './head.js';
 import type { LedgerKeys } from './keys.js';
 import { requireLogName } from './keys.js';
 import { bareDraft } from './record.js';
@@ -22,6 +23,7 @@ export async function createLog(
   log: string,
 ): Promise<void> {
   requireLogName(log);
+  const empty = { log, size: 0, lastLeaf: ZERO_LEAF, range: Buffer.alloc(0) };
   await sequencer.transaction(null, async (transaction) => {
     await transaction.query({
       text: "SELECT pg_advisory_xact_lock(hashtextextended('ledger log ' || $1, 0))",
@@ -33,9 +35,9 @@ export async function createLog(
     });
     await transaction.query({
       text:
-        'INSERT INTO ledger_head (log, size, last_leaf, compact_range, incarnation) ' +
-        "VALUES ($1, 0, $2, '', $3) ON CONFLICT DO NOTHING",
-      values: [log, ZERO_LEAF, incarnation],
+        'INSERT INTO ledger_head (log, size, last_leaf, compact_range, incarnation, mac) ' +
+        "VALUES ($1, 0, $2, '', $3, $4) ON CONFLICT DO NOTHING",
+      values: [log, ZERO_LEAF, incarnation, headMac(keys.macKey, empty)],
     });
     if (started.length > 0) return;
     await writer.append(bareDraft(log, 'start', 'START', '-'), { suite: SUITE, origin: keys.signer(log).name });

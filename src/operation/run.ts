@@ -155,7 +155,7 @@ export class Operations {
   private async repeat(operation: AnyOperation, scope: Scope, id: string): Promise<View> {
     scope.document.beginRead(operation, this.services.policy.hash, []);
     try {
-      return await scope.get(operation.type, id);
+      return await scope.made(operation.type, id);
     } catch (error) {
       scope.document.refuseRead(operation);
       throw error;
@@ -199,6 +199,7 @@ export class Operations {
   }
 }
 
+const NOT_NULL_VIOLATION = '23502';
 const DENIALS = new Set([
   'FORBIDDEN',
   'NOT_FOUND',
@@ -219,6 +220,11 @@ export function asFailure(error: unknown, mode: 'read' | 'write'): Failure {
   const fault = error instanceof DatabaseFault ? error.kind : 'none';
   if (fault === 'unique' || fault === 'reference') {
     return new Failure('BAD_USER_INPUT', 'The record contradicts one that exists.', 'Read it again before you write.', {
+      cause: error,
+    });
+  }
+  if (error instanceof DatabaseFault && error.sqlstate === NOT_NULL_VIOLATION) {
+    return new Failure('BAD_USER_INPUT', 'A required value is empty.', 'Send a value for every required field.', {
       cause: error,
     });
   }

@@ -13,7 +13,7 @@ import type { Selection } from './selection.js';
 import type { ScopeServices } from './services.js';
 import { Sources } from './sources.js';
 import { Reading, type Circumstances, type View } from './view.js';
-import { Writing } from './writing.js';
+import { publicShape, Writing } from './writing.js';
 
 const STANDARD_PAGE = 20;
 const LARGEST_MATCH = 20;
@@ -81,6 +81,24 @@ export class Scope {
     const [view] = await this.show(reading, [row]);
     if (view === undefined) throw notFound();
     return view;
+  }
+
+  /** A record that the caller made before: as he may read it today or, where he may not, its public fields alone. */
+  async made(type: string, id: string): Promise<View> {
+    const decision = this.decide('read', type);
+    if (decision.allowed) {
+      const reading = this.reading(type);
+      const row = await this.reader(reading).one(id);
+      const [view] = row?.visible === true ? await this.show(reading, [row]) : [];
+      if (view !== undefined) return view;
+    }
+    const noun = registry.noun(type);
+    const reading = new Reading(noun, publicShape(noun), this.selection);
+    const own = await this.reader(reading).one(id);
+    if (own === null) throw notFound();
+    const pattern = reading.pattern(0);
+    this.document.gather(pattern, own.subject_reference);
+    return reading.render(pattern, own, {}, this.circumstances);
   }
 
   /**

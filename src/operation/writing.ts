@@ -280,7 +280,8 @@ export class Writing {
   }
 }
 
-function publicShape(noun: NounDeclaration): Decision['shape'] {
+/** The view of one's own new row that one may not read: what is public, and nothing of its content. */
+export function publicShape(noun: NounDeclaration): Decision['shape'] {
   const fields = new Map<string, FieldView>();
   for (const { field, group, sealed } of noun.attributes.values()) {
     if (group === 'public' && !sealed) fields.set(field, { state: 'CLEAR', mask: null });

@@ -76,13 +76,17 @@ describe('a cursor', () => {
   it('belongs to one purpose', async () => {
     const { data } = await system.ask('call_center_agent', LIST, { purpose: 'HOPERAT' });
     const own = data['patients'].edges[0].cursor as string;
-    expect(codeOf(await system.ask('call_center_agent', LIST, { purpose: 'HOPERAT', variables: { after: own } }))).toBe('none');
+    expect(codeOf(await system.ask('call_center_agent', LIST, { purpose: 'HOPERAT', variables: { after: own } }))).toBe(
+      'none',
+    );
     await refused('call_center_agent', LIST, { purpose: 'CAREMGT', variables: { after: own } });
   });
 
   it('belongs to one list with its filter and order', async () => {
     await refused('front_desk', LIST, { variables: { after: cursor, filter: { status: { eq: 'active' } } } });
-    await refused('front_desk', LIST, { variables: { after: cursor, sort: [{ field: 'CREATED_AT', direction: 'DESC' }] } });
+    await refused('front_desk', LIST, {
+      variables: { after: cursor, sort: [{ field: 'CREATED_AT', direction: 'DESC' }] },
+    });
     const teams = 'query($after: String) { careTeams(after: $after) { edges { node { id } } } }';
     await refused('front_desk', teams, { variables: { after: cursor } });
     const { data } = await system.ask('front_desk', NESTED);

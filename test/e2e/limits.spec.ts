@@ -11,7 +11,8 @@ beforeAll(async () => {
 });
 afterAll(() => system.close());
 
-const repeat = (count: number, part: (index: number) => string) => Array.from({ length: count }, (_, index) => part(index)).join(' ');
+const repeat = (count: number, part: (index: number) => string) =>
+  Array.from({ length: count }, (_, index) => part(index)).join(' ');
 const limited = async (document: string) => {
   const answer = await system.ask('front_desk', document);
   return { codes: [...new Set(answer.errors.map((one) => one.extensions.code))], data: answer.data };
@@ -19,13 +20,22 @@ const limited = async (document: string) => {
 const raw = async (body: string, headers: Record<string, string> = {}) => {
   const response = await fetch(system.endpoint, {
     method: 'POST',
-    headers: { authorization: `Bearer ${token}`, 'x-purpose-of-use': 'PATADMIN', 'content-type': 'application/json', ...headers },
+    headers: {
+      authorization: `Bearer ${token}`,
+      'x-purpose-of-use': 'PATADMIN',
+      'content-type': 'application/json',
+      ...headers,
+    },
     body,
   });
   const text = await response.text();
   return { status: response.status, text, type: response.headers.get('content-type') ?? '' };
 };
-const nested = (inside: string) => `{ patients(first: 1) { edges { node { visits(first: 1) { edges { node { ${inside} } } } } } } }`;
+const nested = (inside: string) =>
+  `{ patients(first: 1) { edges { node { visits(first: 1) { edges { node { ${inside} } } } } } } }`;
+
+const page = (...lists: string[]) =>
+  `{ patients(first: 50) { edges { node { ${lists.map((list) => `${list} { edges { node { ${'id version '.repeat(4)} } } }`).join(' ')} } } } }`;
 
 /** Each limit with a document that just keeps it and one that just does not. */
 const LIMITS: Record<string, readonly [keeps: string, breaks: string]> = {
@@ -34,17 +44,21 @@ const LIMITS: Record<string, readonly [keeps: string, breaks: string]> = {
     `${nested('...f')} fragment f on Visit { practitioner { ...g } } fragment g on Practitioner { name }`,
     `${nested('...f')} fragment f on Visit { practitioner { ...g } } fragment g on Practitioner { fieldAccess { field } }`,
   ],
-  '15 aliases': [`{ me { ${repeat(15, (index) => `a${index}: id`)} } }`, `{ me { ${repeat(16, (index) => `a${index}: id`)} } }`],
+  '15 aliases': [
+    `{ me { ${repeat(15, (index) => `a${index}: id`)} } }`,
+    `{ me { ${repeat(16, (index) => `a${index}: id`)} } }`,
+  ],
   '5 directives': [
     `{ me { ${repeat(5, () => 'id @include(if: true)')} } }`,
     `{ me { ${repeat(6, () => 'id @include(if: true)')} } }`,
   ],
-  '2000 tokens': [`{ me { ${repeat(1990, () => 'id')} } }`, `{ me { ${repeat(2000, () => 'id')} } }`],
-  'cost': [nested(repeat(100, () => 'id')), nested(repeat(500, () => 'id'))],
+  cost: [page('visits(first: 50)'), `${page('visits(first: 50)', 'diagnoses(first: 50)')}`],
   'cost in fragments': [
-    `{ patients { edges { node { ${repeat(3, () => '...f')} } } } } fragment f on Patient { ${repeat(30, () => 'id')} }`,
-    `{ patients { edges { node { ${repeat(100, () => '...f')} } } } } fragment f on Patient { ${repeat(100, () => 'id')} }`,
+    `{ me { ${repeat(3, () => '...f')} } } fragment f on Me { id role }`,
+    `{ me { ...f } } fragment f on Me { ${repeat(100, () => '...g')} } fragment g on Me { ${repeat(100, () => '...h')} }
+     fragment h on Me { ${repeat(30, () => 'id')} }`,
   ],
+  'one name for few fields': [`{ me { ${repeat(300, () => 'id')} } }`, `{ me { ${repeat(1900, () => 'id')} } }`],
 };
 
 describe('a document', () => {
@@ -53,6 +67,15 @@ describe('a document', () => {
     const refused = await limited(breaks);
     expect(refused.codes).toEqual(['QUERY_COST_EXCEEDED']);
     expect(Object.values(refused.data).filter((value) => value !== null)).toEqual([]);
+  });
+
+  it('has at most 2000 tokens', async () => {
+    const operations = (count: number) =>
+      raw(JSON.stringify({ query: repeat(count, (index) => `query q${index} { me { role } }`), operationName: 'q7' }));
+    expect((await operations(250)).text).toContain('front_desk');
+    const refused = await operations(251);
+    expect(refused.text).toContain('QUERY_COST_EXCEEDED');
+    expect(refused.text).not.toContain('front_desk');
   });
 
   it('reads 5000 records at most, however the lists are multiplied', async () => {

@@ -26,7 +26,7 @@ const page = async (variables: Record<string, unknown>): Promise<Loose> => {
 /** Follows the cursors from the first page to the last. */
 async function walk(variables: Record<string, unknown>): Promise<Loose[]> {
   const found: Loose[] = [];
-  for (let after: string | null = null; ; ) {
+  for (let after: string | null = null; ;) {
     const { edges, pageInfo } = await page({ ...variables, after });
     expect(pageInfo).toMatchObject({
       hasPreviousPage: after !== null,
@@ -44,10 +44,18 @@ beforeAll(async () => {
   system = await testSystem();
   const births = [undefined, '1950-01-01', '1950-06-30', '1988-08-08'];
   for (let index = 0; index < 16; index += 1) {
-    const input = { name: `Walker ${index}`, gender: [null, 'male', 'female'][index % 3], birthDate: births[index % 4] };
-    const made = await system.ask('front_desk', 'mutation($input: CreatePatientInput!) { createPatient(input: $input) { id } }', {
-      variables: { input },
-    });
+    const input = {
+      name: `Walker ${index}`,
+      gender: [null, 'male', 'female'][index % 3],
+      birthDate: births[index % 4],
+    };
+    const made = await system.ask(
+      'front_desk',
+      'mutation($input: CreatePatientInput!) { createPatient(input: $input) { id } }',
+      {
+        variables: { input },
+      },
+    );
     expect(made.errors).toEqual([]);
   }
   all = nodesOf((await ask({ first: 50 })).data['patients']);
@@ -132,7 +140,10 @@ const text = fc.constantFrom('male', 'female', 'other');
 const leaf: fc.Arbitrary<Tree> = fc.oneof(
   fc.record({ eq: text, in: fc.array(text, { maxLength: 3 }) }, { requiredKeys: [] }).map((gender) => ({ gender })),
   fc
-    .record({ eq: number, in: fc.array(number, { maxLength: 3 }), lt: number, lte: number, gt: number, gte: number }, { requiredKeys: [] })
+    .record(
+      { eq: number, in: fc.array(number, { maxLength: 3 }), lt: number, lte: number, gt: number, gte: number },
+      { requiredKeys: [] },
+    )
     .map((birthYear) => ({ birthYear })),
   fc.record({ eq: fc.constantFrom('active', 'inactive') }).map((status) => ({ status })),
   fc.constant({}),
@@ -163,7 +174,9 @@ function fits(filter: Tree, row: Loose): boolean {
       gt: (operand) => actual > operand,
       gte: (operand) => actual >= operand,
     };
-    return Object.entries(value as Criterion).every(([name, operand]) => actual !== null && tests[name]?.(operand as never));
+    return Object.entries(value as Criterion).every(
+      ([name, operand]) => actual !== null && tests[name]?.(operand as never),
+    );
   });
 }
 
@@ -186,7 +199,10 @@ describe('filters', () => {
     const { edges } = await page({ first: 50, filter: { createdAt: { gte: zoned } } });
     expect(idsOf({ edges })).toEqual(all.filter((one) => one['createdAt'] >= middle).map((one) => one['id']));
     for (const nonsense of ['yesterday', '1', '2026', 'infinity', '2026-02-30T00:00:00Z', '2026-01-01', '\u0000']) {
-      expect([nonsense, codeOf(await ask({ filter: { createdAt: { lt: nonsense } } }))]).toEqual([nonsense, 'BAD_USER_INPUT']);
+      expect([nonsense, codeOf(await ask({ filter: { createdAt: { lt: nonsense } } }))]).toEqual([
+        nonsense,
+        'BAD_USER_INPUT',
+      ]);
     }
   });
 

@@ -16,7 +16,13 @@ describe('who sees what of the same patient', () => {
     const nodes = data['patients'].edges.map((edge: { node: { id: string } }) => edge.node);
     expect(nodes).toHaveLength(7);
     const first = nodes.find((node: { id: string }) => node.id === system.demo.patients['T-CN']?.['PT1']);
-    expect(first).toMatchObject({ name: '王**', phone: '138****5678', birthDate: '1949', nationalId: null, notes: null });
+    expect(first).toMatchObject({
+      name: '王**',
+      phone: '138****5678',
+      birthDate: '1949',
+      nationalId: null,
+      notes: null,
+    });
   });
 
   it('shows a physician with TREAT the own patients in clear, and no others', async () => {

@@ -113,7 +113,11 @@ describe('every role and every purpose', () => {
       const answer = await system.ask(role, LIST, { purpose });
       const code = codeOf(answer);
       if (code !== 'PURPOSE_NOT_PERMITTED') permitted.push(purpose);
-      const expected = !TABLE[role]?.includes(purpose) ? 'PURPOSE_NOT_PERMITTED' : READERS.has(role) ? 'none' : 'FORBIDDEN';
+      const expected = !TABLE[role]?.includes(purpose)
+        ? 'PURPOSE_NOT_PERMITTED'
+        : READERS.has(role)
+          ? 'none'
+          : 'FORBIDDEN';
       expect([purpose, code]).toEqual([purpose, expected]);
       if (code !== 'none') expect(answer.data['patients'] ?? null).toBeNull();
     }

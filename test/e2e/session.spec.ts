@@ -3,8 +3,7 @@ import { bytesOf, codeOf } from '../support/outcome.js';
 import { recordsOf, testSystem, type Answer, type Loose, type TestSystem } from '../support/system.js';
 
 const TENANTS = ['T-CN', 'T-US', 'T-EU', 'system'];
-const SIGN_IN =
-  'mutation($input: SignInInput!) { signIn(input: $input) { accessToken refreshToken expiresAt } }';
+const SIGN_IN = 'mutation($input: SignInInput!) { signIn(input: $input) { accessToken refreshToken expiresAt } }';
 const REFRESH = 'mutation($token: String!) { refresh(refreshToken: $token) { accessToken refreshToken } }';
 const ME = '{ me { id tenant role purposes } }';
 

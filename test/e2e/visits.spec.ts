@@ -25,14 +25,23 @@ const run = (role: Role, document: string, input: object, options: AskOptions & 
   system.ask(role, document, { ...options, variables: { input } });
 const nested = async (role: Role, id: string | undefined, options: AskOptions = {}): Promise<Loose> =>
   (await system.ask(role, NESTED, { ...options, variables: { id } })).data['patient'] as Loose;
-const visitOf = (patientId: string | undefined, more: object = {}) => ({ patientId, start: '2026-03-01T08:00:00Z', ...more });
+const visitOf = (patientId: string | undefined, more: object = {}) => ({
+  patientId,
+  start: '2026-03-01T08:00:00Z',
+  ...more,
+});
 
 describe('createVisit', () => {
   it('gives the reason its chapter, and the treating team sees it', async () => {
     const input = visitOf(patients['PT3'], { department: 'Cardiology', reasonCode: 'I10', reason: 'Blood pressure' });
     const { data, errors } = await run('physician', VISIT, input);
     expect(errors).toEqual([]);
-    expect(data['createVisit']).toMatchObject({ version: 1, status: 'planned', reasonCode: 'I10', reasonChapter: 'Circulatory system (chapter)' });
+    expect(data['createVisit']).toMatchObject({
+      version: 1,
+      status: 'planned',
+      reasonCode: 'I10',
+      reasonChapter: 'Circulatory system (chapter)',
+    });
     const visits = nodesOf((await nested('nurse', patients['PT3']))['visits']);
     expect(visits.find((one) => one['id'] === data['createVisit'].id)).toMatchObject({ reason: 'Blood pressure' });
   });
@@ -46,6 +55,7 @@ describe('createVisit', () => {
 
   it('refuses what no visit can be', async () => {
     const bad = [
+      { start: '' },
       { start: 'tomorrow' },
       { start: '2026-03-01T08:00:00' },
       { start: 'Sun, 01 Mar 2026 08:00:00 Z' },
@@ -64,7 +74,12 @@ describe('createVisit', () => {
 
   it('answers a foreign, a forbidden and a missing patient with the same bytes', async () => {
     const answers: Answer[] = [];
-    for (const id of [system.demo.patients['T-US']?.['PT1'], patients['PT4'], '01900000-0000-7000-8000-000000000000', 'x']) {
+    for (const id of [
+      system.demo.patients['T-US']?.['PT1'],
+      patients['PT4'],
+      '01900000-0000-7000-8000-000000000000',
+      'x',
+    ]) {
       answers.push(await run('physician', VISIT, visitOf(id)));
     }
     expect(answers.map(codeOf)).toEqual(answers.map(() => 'NOT_FOUND'));
@@ -83,13 +98,23 @@ describe('recordDiagnosis', () => {
       expect(errors).toEqual([]);
       expect([code, data['recordDiagnosis'].icdChapter]).toEqual([code, icdChapter]);
     }
-    expect(codeOf(await run('physician', DIAGNOSIS, { patientId: patients['PT3'], code: '' }))).toBe('BAD_USER_INPUT');
-    expect(codeOf(await run('physician', DIAGNOSIS, { patientId: patients['PT3'], code: 'J45', clinicalStatus: 'bad' }))).toBe('BAD_USER_INPUT');
+    expect(codeOf(await run('physician', DIAGNOSIS, { patientId: patients['PT3'], code: ' ' }))).toBe('BAD_USER_INPUT');
+    expect(codeOf(await run('physician', DIAGNOSIS, { patientId: patients['PT3'], code: 'J45', codeSystem: '' }))).toBe(
+      'BAD_USER_INPUT',
+    );
+    expect(
+      codeOf(await run('physician', DIAGNOSIS, { patientId: patients['PT3'], code: 'J45', clinicalStatus: 'bad' })),
+    ).toBe('BAD_USER_INPUT');
     expect(codeOf(await run('nurse', DIAGNOSIS, { patientId: patients['PT3'], code: 'J45' }))).toBe('FORBIDDEN');
   });
 
   it('keeps another code system from everybody but the treating team', async () => {
-    const input = { patientId: patients['PT2'], code: '44054006', codeSystem: 'http://snomed.info/sct', display: 'SNOMED-CANARY' };
+    const input = {
+      patientId: patients['PT2'],
+      code: '44054006',
+      codeSystem: 'http://snomed.info/sct',
+      display: 'SNOMED-CANARY',
+    };
     const made = (await run('physician', DIAGNOSIS, input)).data['recordDiagnosis'];
     expect(made).toMatchObject({ code: '44054006', icdChapter: null });
     const seen = nodesOf((await nested('nurse', patients['PT2']))['diagnoses']).map((one) => one['id']);
@@ -127,9 +152,19 @@ describe('a record of a special compartment', () => {
       [ids],
     );
     expect(rows).toHaveLength(CODES.length * 2);
-    expect(await Promise.all((['physician', 'nurse'] as const).map((role) => nested(role, patients['PT2'])))).toEqual(before);
+    expect(await Promise.all((['physician', 'nurse'] as const).map((role) => nested(role, patients['PT2'])))).toEqual(
+      before,
+    );
     const purposes = ['TREAT', 'ETREAT', 'PATADMIN', 'CAREMGT', 'HOPERAT', 'HPAYMT', 'HQUALIMP'];
-    for (const role of ['physician', 'nurse', 'front_desk', 'call_center_agent', 'billing', 'department_head', 'integrator'] as const) {
+    for (const role of [
+      'physician',
+      'nurse',
+      'front_desk',
+      'call_center_agent',
+      'billing',
+      'department_head',
+      'integrator',
+    ] as const) {
       for (const purpose of purposes) {
         const { text } = await system.ask(role, NESTED, { purpose, variables: { id: patients['PT2'] } });
         for (const id of ids) expect(text).not.toContain(id);
@@ -150,7 +185,10 @@ describe('a record of a special compartment', () => {
   it('answers a repeated creation like the first one', async () => {
     const headers = { 'idempotency-key': 'compartment' };
     const input = { patientId: patients['PT2'], code: 'B20' };
-    const [first, again] = [await run('physician', DIAGNOSIS, input, { headers }), await run('physician', DIAGNOSIS, input, { headers })];
+    const [first, again] = [
+      await run('physician', DIAGNOSIS, input, { headers }),
+      await run('physician', DIAGNOSIS, input, { headers }),
+    ];
     expect(again.errors).toEqual([]);
     expect(again.data).toEqual(first.data);
   });
@@ -158,18 +196,39 @@ describe('a record of a special compartment', () => {
 
 describe('a care team', () => {
   const asHead = { purpose: 'HQUALIMP' };
+  /** A session knows of a new membership within a second. */
+  const membershipSettles = () => new Promise((resolve) => setTimeout(resolve, 1_100));
 
-  it('opens a patient to its members with the next request, and to nobody else', async () => {
+  it('opens a patient to its members with the very next request', async () => {
+    const { data } = await system.ask('front_desk', '{ careTeams(first: 50) { edges { node { id name } } } }');
+    const ward = nodesOf(data['careTeams']).find((one) => one['name'] === 'Ward 1');
+    const read = () => system.ask('nurse', `{ patient(id: "${patients['PT5']}") { name } }`);
+    expect(codeOf(await read())).toBe('NOT_FOUND');
+    expect(codeOf(await run('front_desk', ASSIGN, { patientId: patients['PT5'], careTeamId: ward?.['id'] }))).toBe(
+      'none',
+    );
+    expect((await read()).data['patient']).toEqual({ name: '欧阳娜娜' });
+  });
+
+  it('opens a patient to its members and to nobody else', async () => {
     const physician = system.demo.users.find((one) => one.role === 'physician' && one.tenant === 'T-CN')?.id;
     const read = (role: Role) => system.ask(role, `{ patient(id: "${patients['PT4']}") { name } }`);
     expect(codeOf(await read('physician'))).toBe('NOT_FOUND');
-    const team = (await run('department_head', TEAM, { name: 'Night shift', memberIds: [physician] }, asHead)).data['createCareTeam'];
-    expect(codeOf(await run('physician', ASSIGN, { patientId: patients['PT4'], careTeamId: team.id }))).toBe('FORBIDDEN');
+    const team = (await run('department_head', TEAM, { name: 'Night shift', memberIds: [physician] }, asHead)).data[
+      'createCareTeam'
+    ];
+    expect(codeOf(await run('physician', ASSIGN, { patientId: patients['PT4'], careTeamId: team.id }))).toBe(
+      'FORBIDDEN',
+    );
     expect(codeOf(await read('physician'))).toBe('NOT_FOUND');
     expect(codeOf(await run('front_desk', ASSIGN, { patientId: patients['PT4'], careTeamId: team.id }))).toBe('none');
+    await membershipSettles();
     expect((await read('physician')).data['patient']).toEqual({ name: '刘桂英' });
     expect(codeOf(await read('nurse'))).toBe('NOT_FOUND');
-    const { data } = await system.ask('physician', `{ patient(id: "${patients['PT4']}") { careTeam { careTeamId careTeam { name } } } }`);
+    const { data } = await system.ask(
+      'physician',
+      `{ patient(id: "${patients['PT4']}") { careTeam { careTeamId careTeam { name } } } }`,
+    );
     expect(data['patient'].careTeam).toEqual([{ careTeamId: team.id, careTeam: { name: 'Night shift' } }]);
   });
 
@@ -178,7 +237,12 @@ describe('a care team', () => {
       expect([role, codeOf(await run(role, TEAM, { name: 'Mine' }))]).toEqual([role, 'FORBIDDEN']);
     }
     const stranger = system.demo.users.find((one) => one.tenant === 'T-US')?.id;
-    for (const input of [{ name: '' }, { name: ' ' }, { name: 'A', memberIds: ['x'] }, { name: 'A', memberIds: [stranger] }]) {
+    for (const input of [
+      { name: '' },
+      { name: ' ' },
+      { name: 'A', memberIds: ['x'] },
+      { name: 'A', memberIds: [stranger] },
+    ]) {
       expect([input, codeOf(await run('department_head', TEAM, input, asHead))]).toEqual([input, 'BAD_USER_INPUT']);
     }
     expect(codeOf(await run('department_head', TEAM, { name: 'Twice' }, asHead))).toBe('none');
@@ -186,9 +250,13 @@ describe('a care team', () => {
   });
 
   it('of another tenant cannot be assigned', async () => {
-    const foreign = (await run('department_head', TEAM, { name: 'Abroad' }, { ...asHead, tenant: 'T-US' })).data['createCareTeam'];
+    const foreign = (await run('department_head', TEAM, { name: 'Abroad' }, { ...asHead, tenant: 'T-US' })).data[
+      'createCareTeam'
+    ];
     for (const careTeamId of [foreign.id, '01900000-0000-7000-8000-000000000000', 'x']) {
-      expect(codeOf(await run('front_desk', ASSIGN, { patientId: patients['PT1'], careTeamId }))).toBe('BAD_USER_INPUT');
+      expect(codeOf(await run('front_desk', ASSIGN, { patientId: patients['PT1'], careTeamId }))).toBe(
+        'BAD_USER_INPUT',
+      );
     }
   });
 });

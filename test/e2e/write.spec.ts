@@ -4,11 +4,13 @@ import { DEMO_ROLES } from '../../src/demo/people.js';
 import { bytesOf, codeOf } from '../support/outcome.js';
 import { testSystem, type Answer, type AskOptions, type Loose, type TestSystem } from '../support/system.js';
 
-const FIELDS = 'id version name gender birthDate birthYear region phone email address nationalId insuranceNumber status';
+const FIELDS =
+  'id version name gender birthDate birthYear region phone email address nationalId insuranceNumber status';
 const CREATE = `mutation($input: CreatePatientInput!) { createPatient(input: $input) { ${FIELDS} } }`;
 const UPDATE = `mutation($id: ID!, $version: Int!, $input: UpdatePatientInput!) {
   updatePatient(id: $id, version: $version, input: $input) { ${FIELDS} } }`;
-const DEACTIVATE = 'mutation($id: ID!, $version: Int!) { deactivatePatient(id: $id, version: $version) { id version status } }';
+const DEACTIVATE =
+  'mutation($id: ID!, $version: Int!) { deactivatePatient(id: $id, version: $version) { id version status } }';
 const WHOLE = {
   name: '孙悟空',
   gender: 'male',
@@ -82,7 +84,12 @@ describe('updatePatient', () => {
     const { id } = await made();
     const before = await stored(id);
     const answer = await update(id, 1, { email: 'new@example.org' });
-    expect(answer.data['updatePatient']).toMatchObject({ version: 2, name: '孙悟空', phone: '137****1111', region: '四川省' });
+    expect(answer.data['updatePatient']).toMatchObject({
+      version: 2,
+      name: '孙悟空',
+      phone: '137****1111',
+      region: '四川省',
+    });
     const after = await stored(id);
     expect(after['sealed_identity']).toEqual(before['sealed_identity']);
     expect(after['sealed_government']).toEqual(before['sealed_government']);
@@ -134,7 +141,8 @@ describe('updatePatient', () => {
     const forbidden = system.demo.patients['T-CN']?.['PT4'] ?? '';
     const missing = '01900000-0000-7000-8000-000000000000';
     const answers: Answer[] = [];
-    for (const id of [foreign, forbidden, missing, 'x']) answers.push(await update(id, 1, { notes: 'note' }, 'physician'));
+    for (const id of [foreign, forbidden, missing, 'x'])
+      answers.push(await update(id, 1, { notes: 'note' }, 'physician'));
     expect(answers.map(codeOf)).toEqual(answers.map(() => 'NOT_FOUND'));
     expect(new Set(answers.map(bytesOf)).size).toBe(1);
   });
@@ -183,7 +191,11 @@ describe('an Idempotency-Key', () => {
   it('belongs to one account of one tenant', async () => {
     const own = await create(WHOLE, under('shared'));
     const other = await create(WHOLE, under('shared'), 'integrator');
-    const foreign = await system.ask('front_desk', CREATE, { ...under('shared'), tenant: 'T-US', variables: { input: WHOLE } });
+    const foreign = await system.ask('front_desk', CREATE, {
+      ...under('shared'),
+      tenant: 'T-US',
+      variables: { input: WHOLE },
+    });
     const ids = [own, other, foreign].map((one) => one.data['createPatient'].id);
     expect(new Set(ids).size).toBe(3);
   });

@@ -164,7 +164,6 @@ describe('kill -9 during the very first start', () => {
     for (const [step, milliseconds] of [
       ['starting', 300],
       ['database started', 0],
-      ['policies loaded', 150],
       ['policies loaded', 500],
     ] as const) {
       const first = new SystemProcess(fresh);

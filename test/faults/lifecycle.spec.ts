@@ -176,7 +176,10 @@ describe('--fresh', () => {
     expect(system.demo.users.filter(({ password }) => passwords.has(password))).toEqual([]);
     const old = { id: demo.patients['T-CN']?.['PT1'] };
     const gone = await system.ask('front_desk', 'PATADMIN', GET, old);
-    expect([gone?.errors, gone?.data]).toEqual([[], { patient: null }]);
+    expect([gone?.errors.map(({ extensions }) => extensions.code), gone?.data['patient']]).toEqual([
+      ['NOT_FOUND'],
+      null,
+    ]);
     const list = await system.ask('call_center_agent', 'HOPERAT', LIST);
     expect(list?.data['patients'].edges).toHaveLength(7);
     expect((await runCommand(directory, 'audit-verify')).code).toBe(0);

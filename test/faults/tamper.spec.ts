@@ -5,11 +5,11 @@ import pg from 'pg';
 import { hash } from 'node:crypto';
 import { encodeEntry } from '../../audit/entry.mjs';
 import { CompactRange, leafHash } from '../../audit/merkle.mjs';
-import { decodeRange } from '../../src/ledger/chain.js';
+import { decodeRange } from '../../src/ledger/head.js';
 import { startEmbedded, type EmbeddedServer } from '../../src/persistence/embedded.js';
 import { passwordsIn } from '../../src/persistence/login.js';
 import { embeddedUrl } from '../../src/persistence/preparation.js';
-import { copyOf, runCommand, seededDirectory, startSystem, SystemProcess } from '../support/process.js';
+import { copyOf, postgresOf, runCommand, seededDirectory, startSystem, SystemProcess } from '../support/process.js';
 
 const LOG = 'T-CN';
 let directory: string;
@@ -188,7 +188,7 @@ describe('a superuser invents an entry', () => {
       await client.query('UPDATE ledger_sequence SET last_xid = pg_current_xact_id(), last_id = $1', [id]);
       await client.query('COMMIT');
     });
-    await expectNamed(`BAD ${LOG} ${size} record`);
+    await expectNamed(`BAD ${LOG} ${size} consistency`);
   });
 });
 
@@ -221,7 +221,6 @@ describe('a superuser changes the past of a running system', () => {
     const system = await startSystem(running);
     try {
       const url = (port: number) => embeddedUrl(port, 'postgres', passwordsIn(running).superuser, 'custodia');
-      const { postgresOf } = await import('../support/process.js');
       const client = new pg.Client({ connectionString: url(postgresOf(running)!.port) });
       await client.connect();
       await client.query('SET session_replication_role = replica');

@@ -28,6 +28,7 @@ export const recordDiagnosis = defineOperation<RecordDiagnosisArguments, View>({
   mode: 'write',
   handler: async (scope, { patientId, ...values }) => {
     const subject = await scope.write.subject('Patient', patientId);
+    if (!values.code.trim()) throw new Failure('BAD_USER_INPUT', 'Diagnosis.code is required.', 'Send a code.');
     const recordedAt = values.recordedAt ?? scope.now.toISOString();
     return stageDiagnosis(scope.write, subject, { ...values, recordedAt }).view;
   },

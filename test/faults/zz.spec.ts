@@ -1,0 +1,30 @@
+import { it } from '@jest/globals';
+import { setTimeout as pause } from 'node:timers/promises';
+import { asSuperuser, seededDirectory, startSystem } from '../support/process.js';
+it('x', async () => {
+  const d = await seededDirectory();
+  const system = await startSystem(d);
+  const LIST = '{ patients(first: 10) { edges { node { id name } } } }';
+  await system.ask('call_center_agent', 'HOPERAT', LIST);
+  await system.ask('front_desk', 'PATADMIN', LIST);
+  const t0 = Date.now();
+  const lap = (what: string) => console.log(what, Date.now() - t0);
+  const running = await asSuperuser(d, async (client) => {
+    await client.query('BEGIN');
+    await client.query('LOCK TABLE patient IN ACCESS EXCLUSIVE MODE');
+    const asked = [system.ask('call_center_agent', 'HOPERAT', LIST)];
+    await pause(300);
+    system.signal('SIGTERM');
+    await system.says('"event":"draining"');
+    lap('draining');
+    await pause(300);
+    await system.send('{ __typename }');
+    lap('refused');
+    await client.query('COMMIT');
+    return Promise.all(asked);
+  });
+  lap('answered');
+  const e = await system.ended;
+  lap('ended');
+  console.log(e.stdout, running);
+});
