@@ -21,6 +21,7 @@ export interface RunningApi {
 }
 
 const LARGEST_BODY = 1024 * 1024;
+const SWEEP_MILLISECONDS = 50;
 const HEADERS = [
   'authorization',
   'content-type',
@@ -73,7 +74,10 @@ export async function serve(configuration: Configuration, composition: Compositi
     endpoint: `http://${host}:${port}/graphql`,
     close: async () => {
       application.get(Readiness).drain();
-      await application.close();
+      // A connection that was busy when the drain began is idle afterwards, and nobody else closes it for ten seconds.
+      const server = application.getHttpServer();
+      const sweep = setInterval(() => server.closeIdleConnections(), SWEEP_MILLISECONDS);
+      await application.close().finally(() => clearInterval(sweep));
     },
   };
 }

@@ -1,4 +1,4 @@
-import type { GraphQLSchema } from 'graphql';
+import { isObjectType, type GraphQLSchema } from 'graphql';
 import { Refusal } from '../config/refusal.js';
 import { registry } from '../kernel/attribute.js';
 import { declaredOperations } from '../operation/operation.js';
@@ -6,13 +6,22 @@ import { SESSION_OPERATIONS } from '../operation/sessions.js';
 import type { PolicyEngine } from '../policy/engine.js';
 
 const UNGOVERNED_FIELDS = new Set(['fieldAccess']);
+/** Object types that hold no patient's data, each with all its fields: what is not in here is a noun, or is refused. */
+const UNGOVERNED_TYPES: Readonly<Record<string, readonly string[]>> = {
+  FieldAccess: ['field', 'state', 'mask'],
+  PageInfo: ['hasNextPage', 'hasPreviousPage', 'startCursor', 'endCursor'],
+  Session: ['accessToken', 'refreshToken', 'expiresAt'],
+  Me: ['id', 'tenant', 'role', 'purposes'],
+};
+const CONNECTION_FIELDS = ['edges', 'pageInfo', 'totalCount'];
+const EDGE_FIELDS = ['node', 'cursor'];
 
 /**
  * Silence means no: refuses to start when a root field has no declared operation, when the policy does not list an
- * operation with the same question, or when a field of a governed type has no class.
+ * operation with the same question, or when a field of any type has no class and is not known to need none.
  */
 export function refuseUndeclared(schema: GraphQLSchema, policy: PolicyEngine): void {
-  const problems = [...undeclaredRootFields(schema, policy), ...unclassifiedFields(schema)];
+  const problems = [...undeclaredRootFields(schema, policy), ...unclassifiedFields(schema), ...unknownFields(schema)];
   if (problems.length > 0) throw new Refusal(`The API is not declared in full: ${problems.join('; ')}.`);
 }
 
@@ -42,5 +51,24 @@ function unclassifiedFields(schema: GraphQLSchema): string[] {
           !noun.attributes.has(field) && !UNGOVERNED_FIELDS.has(field) && !declared.has(`${noun.type}.${field}`),
       )
       .map((field) => `${noun.type}.${field} has no class (UNCLASSIFIED_FIELD)`);
+  });
+}
+
+/** Every field of the types around the nouns is one of those that are known to carry nothing governed. */
+function unknownFields(schema: GraphQLSchema): string[] {
+  const nouns = new Set(registry.all().map((noun) => noun.type));
+  const known = new Map(Object.entries(UNGOVERNED_TYPES));
+  for (const noun of nouns) {
+    known.set(`${noun}Connection`, CONNECTION_FIELDS);
+    known.set(`${noun}Edge`, EDGE_FIELDS);
+  }
+  const roots = new Set([schema.getQueryType(), schema.getMutationType(), schema.getSubscriptionType()]);
+  return Object.values(schema.getTypeMap()).flatMap((type) => {
+    if (!isObjectType(type) || type.name.startsWith('__') || nouns.has(type.name) || roots.has(type)) return [];
+    const fields = known.get(type.name);
+    if (fields === undefined) return [`${type.name} is no declared type`];
+    return Object.keys(type.getFields())
+      .filter((field) => !fields.includes(field))
+      .map((field) => `${type.name}.${field} has no class (UNCLASSIFIED_FIELD)`);
   });
 }

@@ -8,7 +8,11 @@ import { newId } from '../kernel/identifier.js';
 import { auditUnavailable } from '../operation/answering.js';
 import { Document } from '../operation/document.js';
 
-const REQUEST_ID = /^[A-Za-z0-9._:-]{1,64}$/;
+/**
+ * The ledger keeps the request id for ever: a UUID, a trace id of 32 hexadecimal digits, or another token without seven
+ * digits in a row, as telephone and national numbers have them. Anything else is replaced by an id of our own.
+ */
+const REQUEST_ID = /^([0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9a-f]{32}|(?!.*\d{7})[A-Za-z0-9._:-]{1,64})$/i;
 const PURPOSE = /^[A-Z]{3,16}(\.[A-Z]{2,16})?$/;
 const LONGEST_REASON = 500;
 

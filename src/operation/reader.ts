@@ -112,15 +112,16 @@ export class Reader {
     return row ?? null;
   }
 
-  /** Rows whose blind index equals this one. A truncated index may match others: the caller compares the opened value. */
-  async byIndex(column: string, index: Buffer, limit: number): Promise<FetchedRow[]> {
+  /** Rows that the permission covers and whose blind index equals this one. A truncated index may match others: the caller compares the opened value. */
+  async byIndex(permission: Decision, column: string, index: Buffer, limit: number): Promise<FetchedRow[]> {
     const parameters = new Parameters();
     const { bind } = parameters;
+    const permitted = permission.rowPredicate(this.aliases, bind, this.context);
     return this.database.query<FetchedRow>(
       this.tenant,
       parameters.statement(
         `SELECT ${this.selected(parameters)} FROM ${fromClause(this.noun)} WHERE ${this.visible(parameters)} ` +
-          `AND s.${column} = ${bind(index)}::bytea ORDER BY s.id LIMIT ${bind(limit)}`,
+          `AND ${permitted} AND s.${column} = ${bind(index)}::bytea ORDER BY s.id LIMIT ${bind(limit)}`,
       ),
     );
   }

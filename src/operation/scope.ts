@@ -164,6 +164,7 @@ export class Scope {
     const index = this.services.vault.blindIndex(this.actor.tenant, `${type}.${field}`, normalised);
     const reading = this.reading(type);
     const candidates = await this.reader(reading, [sealedColumn(attribute.group)]).byIndex(
+      decision,
       attribute.blindIndex,
       index,
       LARGEST_MATCH,

@@ -47,7 +47,8 @@ describe('extensions.policy', () => {
       ]),
     );
     expect(policy.masked).toHaveLength(3);
-    expect(paths(policy.hidden)).toEqual(['Patient.nationalId', 'Patient.notes', 'Patient.visits']);
+    const ofPatient = ['Patient.nationalId', 'Patient.notes', 'Patient.visits'];
+    expect(paths(policy.hidden)).toEqual([...ofPatient, 'Visit.department', 'Visit.id', 'Visit.start']);
     expect(policy.hidden.map((one: Loose) => Object.keys(one))).toEqual(policy.hidden.map(() => ['path']));
   });
 

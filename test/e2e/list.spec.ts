@@ -74,6 +74,8 @@ describe('pages', () => {
     const standard = await system.ask('front_desk', '{ patients { edges { node { id } } pageInfo { hasNextPage } } }');
     expect(idsOf(standard.data['patients'])).toEqual(all.slice(0, 20).map((one) => one['id']));
     expect(standard.data['patients'].pageInfo.hasNextPage).toBe(true);
+    const unsaid = await system.ask('front_desk', '{ patients(first: null) { edges { node { id } } } }');
+    expect(idsOf(unsaid.data['patients'])).toEqual(idsOf(standard.data['patients']));
     const none = await page({ first: 0 });
     expect(none).toMatchObject({ edges: [], totalCount: 23, pageInfo: { startCursor: null, endCursor: null } });
     for (const first of [51, 1_000_000, -1]) {

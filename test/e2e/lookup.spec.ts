@@ -3,7 +3,7 @@ import type { Role } from '../../src/kernel/actor.js';
 import { ManualClock } from '../../src/kernel/clock.js';
 import { DEMO_ROLES } from '../../src/demo/people.js';
 import { bytesOf, codeOf } from '../support/outcome.js';
-import { recordsOf, testSystem, type Loose, type TestSystem } from '../support/system.js';
+import { recordsOf, testSystem, type TestSystem } from '../support/system.js';
 
 const LOOKUP = 'query($input: PatientLookupInput!) { patientLookup(input: $input) { id name phone nationalId } }';
 const CREATE = 'mutation($input: CreatePatientInput!) { createPatient(input: $input) { id } }';
@@ -78,8 +78,8 @@ describe('a lookup', () => {
       const answer = await system.ask(role, LOOKUP, { variables: { input: { phone: '13812345678' } } });
       expect([role, codeOf(answer)]).toEqual([role, 'FORBIDDEN']);
     }
-    const { text, ...byNumber } = await lookup({ nationalId: NUMBER }, 'call_center_agent');
-    expect(codeOf({ text, ...byNumber })).toBe('FORBIDDEN');
+    const byNumber = await lookup({ nationalId: NUMBER }, 'call_center_agent');
+    expect(codeOf(byNumber)).toBe('FORBIDDEN');
     const assigned = await system.ask('call_center_agent', LOOKUP, {
       purpose: 'CAREMGT',
       variables: { input: { phone: '13812345678' } },
@@ -159,9 +159,8 @@ describe('the limit of lookups', () => {
   });
 
   it('is sixty a day', async () => {
-    const day: Loose = {};
+    const day: Record<string, number> = {};
     clock.advance(86_400_000);
-    system = Object.assign(system, { token: system.token });
     const email = 'lookup-day@t-cn.example';
     const password = 'lookups of a whole day 1';
     await system.composition.identity.createAccount({ tenant: 'T-CN', email, role: 'front_desk', password });

@@ -45,12 +45,12 @@ interface Found {
 /** Rows and success records side by side, by the patient's reference; only what does not fit together comes back. */
 const DISCREPANCIES = `
   WITH said AS (
-    SELECT convert_from(record, 'UTF8')::jsonb AS record FROM ledger_entry
+    SELECT id, convert_from(record, 'UTF8')::jsonb AS record FROM ledger_entry
   ), written AS (
-    SELECT subject, count(*) FILTER (WHERE record->>'operation' = 'createPatient')::int AS creations,
-           count(*) FILTER (WHERE record->>'operation' = 'updatePatient')::int AS updates
+    SELECT subject, count(DISTINCT id) FILTER (WHERE record->>'kind' = 'CREATE')::int AS creations,
+           count(DISTINCT id) FILTER (WHERE record->>'kind' = 'UPDATE')::int AS updates
       FROM said, jsonb_array_elements(record->'accesses') AS access, jsonb_array_elements_text(access->'subjects') AS subject
-     WHERE record->>'outcome' = 'success' AND record->>'operation' IN ('createPatient', 'updatePatient')
+     WHERE record->>'outcome' = 'success' AND record->>'operation' IN ('createPatient', 'updatePatient') AND record->>'kind' <> 'READ'
      GROUP BY subject
   )
   SELECT patient.subject_reference AS row, version - 1 AS changes, coalesce(creations, 0) AS creations, coalesce(updates, 0) AS updates
@@ -80,7 +80,7 @@ async function expectWhole({ records, created }: Acknowledged): Promise<void> {
     for (const [table, operation] of Object.entries(MADE)) {
       const { rows } = await client.query(
         `SELECT (SELECT count(*)::int FROM ${table}) AS rows, count(*)::int AS records FROM ledger_entry
-          WHERE convert_from(record, 'UTF8')::jsonb @> jsonb_build_object('outcome', 'success', 'operation', $1::text)`,
+          WHERE convert_from(record, 'UTF8')::jsonb @> jsonb_build_object('outcome', 'success', 'kind', 'CREATE', 'operation', $1::text)`,
         [operation],
       );
       expect([table, rows[0].rows]).toEqual([table, rows[0].records]);

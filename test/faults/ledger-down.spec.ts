@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { setTimeout as pause } from 'node:timers/promises';
 import type pg from 'pg';
 import {
   asSuperuser,
@@ -88,6 +89,9 @@ const FAULTS: [string, string[], string[]][] = [
   ],
 ];
 
+/** Writers with numbers that are in no entry: those are tried again and again while the process lives. */
+const OPEN_NUMBERS = 'SELECT writer FROM ledger_entry GROUP BY log, writer HAVING max(number) <> count(*)';
+
 describe('the ledger cannot be written', () => {
   it.each(FAULTS)(
     '%s: every answer is AUDIT_UNAVAILABLE without data; once mended all is well',
@@ -116,14 +120,15 @@ describe('the ledger cannot be written', () => {
     },
   );
 
-  it('closed every number that was given out with a VOID record', async () => {
+  it('closed every number that was given out, with a VOID record where nothing else could be written', async () => {
     await asSuperuser(directory, async (client) => {
-      const { rows } = await client.query<{ void: number; holes: number }>(
-        `SELECT (SELECT count(*)::int FROM ledger_entry WHERE convert_from(record, 'UTF8')::jsonb->>'kind' = 'VOID') AS void,
-                (SELECT count(*)::int FROM (SELECT max(number) - count(*) AS open FROM ledger_entry GROUP BY log, writer) AS writers WHERE open <> 0) AS holes`,
+      const open = async () => (await client.query<{ writer: string }>(OPEN_NUMBERS)).rows;
+      for (let waited = 0; (await open()).length > 0 && waited < 10_000; waited += 100) await pause(100);
+      expect(await open()).toEqual([]);
+      const { rows } = await client.query<{ count: number }>(
+        "SELECT count(*)::int AS count FROM ledger_entry WHERE convert_from(record, 'UTF8')::jsonb->>'kind' = 'VOID'",
       );
-      expect(rows[0]).toEqual({ void: expect.any(Number), holes: 0 });
-      expect(rows[0]?.void).toBeGreaterThanOrEqual(4 * 10);
+      expect(rows[0]?.count).toBeGreaterThanOrEqual(FAULTS.length * 10);
     });
   });
 });

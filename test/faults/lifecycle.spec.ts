@@ -70,9 +70,12 @@ describe('SIGTERM', () => {
       [200, []],
       [200, []],
     ]);
+    // The callers keep their connections open: that must not hold the drain up.
+    const answered = performance.now();
     const { code, stderr, stdout } = await system.ended;
     expect([code, stderr]).toEqual([0, '']);
     expect(stdout).toMatch(/"event":"stopped"\}\n$/);
+    expect(performance.now() - answered).toBeLessThan(8_000);
     expectStopped(postgres);
     const created = running[1]?.data['createPatient'].id as string;
     system = await startSystem(directory);

@@ -45,8 +45,8 @@ export function connectionType<Node>(node: Type<Node>): Type<object> {
 
 @ArgsType()
 export class PageArgumentsType {
-  @Field(() => Int, { defaultValue: 20, description: 'At most 50.' })
-  first: number;
+  @Field(() => Int, { nullable: true, defaultValue: 20, description: 'At most 50.' })
+  first: number | null;
 
   @Field(() => String, { nullable: true })
   after: string | null;
