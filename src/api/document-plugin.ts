@@ -62,6 +62,7 @@ async function release(answer: Answer, answering: Answering): Promise<Failure | 
   } finally {
     answer.response.http.headers.set('x-request-id', document.facts.requestId);
     answer.response.http.headers.set('cache-control', 'no-store');
+    if (answer.response.http.status === 401) answer.response.http.headers.set('www-authenticate', 'Bearer');
   }
 }
 

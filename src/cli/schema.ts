@@ -3,6 +3,7 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { NestFactory } from '@nestjs/core';
 import { GraphQLSchemaBuilderModule, GraphQLSchemaFactory } from '@nestjs/graphql';
+import { FastifyAdapter } from '@nestjs/platform-fastify';
 import { lexicographicSortSchema, printSchema } from 'graphql';
 import { resolvers } from '../app.module.js';
 import { runCommand } from './command.js';
@@ -33,7 +34,7 @@ await runCommand({
 });
 
 async function generated(): Promise<string> {
-  const application = await NestFactory.create(GraphQLSchemaBuilderModule, { logger: false });
+  const application = await NestFactory.create(GraphQLSchemaBuilderModule, new FastifyAdapter(), { logger: false });
   await application.init();
   const schema = await application.get(GraphQLSchemaFactory).create(resolvers);
   await application.close();

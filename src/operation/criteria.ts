@@ -85,7 +85,10 @@ export class Criteria {
     const column = `${this.aliases.self}.${attribute.column}`;
     const parts: string[] = [];
     for (const [operator, operand] of Object.entries(criterion)) {
-      if (operand === null || operand === undefined) continue;
+      if (operand === undefined) continue;
+      if (operand === null) {
+        throw new Failure('BAD_USER_INPUT', `${field} is compared with null.`, 'Leave the comparison out.');
+      }
       parts.push(this.comparison(column, attribute, operator as keyof Criterion, operand));
     }
     const matched = parts.length === 0 ? 'TRUE' : `(${parts.join(' AND ')})`;

@@ -1,3 +1,4 @@
+import { Failure } from '../../kernel/failure.js';
 import { defineOperation } from '../../operation/operation.js';
 import type { View } from '../../operation/view.js';
 import { checkPatient, indexedTexts, type PatientValues } from './patient-values.js';
@@ -18,6 +19,11 @@ export const updatePatient = defineOperation<UpdatePatientArguments, View>({
   mode: 'write',
   handler: async (scope, { id, version, input }) => {
     checkPatient(input, scope.now);
+    if (input.name !== undefined && !input.name?.trim()) {
+      throw new Failure('BAD_USER_INPUT', 'Patient.name is required.', 'Leave the field out to keep it.', {
+        extensions: { field: 'Patient.name' },
+      });
+    }
     return scope.write.update(
       'Patient',
       id,
