@@ -2,7 +2,7 @@ import type { ApolloServerPlugin, GraphQLRequestContextWillSendResponse } from '
 import { hash } from 'node:crypto';
 import { Kind, print, visit, type DocumentNode } from 'graphql';
 import type { Receipt } from '../ledger/record.js';
-import type { Failure } from '../kernel/failure.js';
+import { Failure } from '../kernel/failure.js';
 import { auditUnavailable, type Answering } from '../operation/answering.js';
 import type { Log } from '../telemetry/log.js';
 import type { Metrics } from '../telemetry/metrics.js';
@@ -91,10 +91,18 @@ function finish(answer: Answer, unavailable: Failure | null, metrics: Metrics, l
     code: codes[0],
     milliseconds: Math.round(milliseconds),
   });
-  for (const error of answer.errors ?? []) {
-    if (error.originalError !== undefined)
-      log.debug('operation failed', { requestId: document.facts.requestId, error: error.originalError });
+  const { requestId } = document.facts;
+  for (const { originalError } of answer.errors ?? []) {
+    if (originalError === undefined) continue;
+    if (isOurFault(originalError)) log.error('operation failed', { requestId, error: originalError });
+    else log.debug('operation failed', { requestId, error: originalError });
   }
+  if (unavailable !== null) log.error('ledger writer failed', { requestId, error: unavailable });
+}
+
+/** A refusal is the caller's affair; what nobody meant, and a ledger that cannot be written, is the operator's. */
+function isOurFault(error: unknown): boolean {
+  return !(error instanceof Failure) || error.code === 'INTERNAL_SERVER_ERROR' || error.code === 'AUDIT_UNAVAILABLE';
 }
 
 /** SHA-256 of the document with its literals removed and its white space normal: the same for the same shape of request. */

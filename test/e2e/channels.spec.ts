@@ -588,7 +588,7 @@ describe('ids, uniqueness and conflicts (channels 9, 10)', () => {
       );
     const twin = await create({ name: 'Twin', phone: PLANTED.phone, nationalId: PLANTED.nationalId });
     const fresh = await create({ name: 'Twin', phone: '13799912345', nationalId: 'X1234567' });
-    expect(bytesOf(twin)).toBe(bytesOf(fresh).replace('137****2345', '137****2345'));
+    expect(bytesOf(twin)).toBe(bytesOf(fresh));
     expect(twin.errors).toEqual([]);
     await system.database.owner.query(`DELETE FROM idempotency_key`);
   });
@@ -767,10 +767,18 @@ describe('lookup (channels 10, 25)', () => {
     expect(bytesOf(both)).toBe(bytesOf(none));
   });
 
+  /** A national number that a patient has. The planted one fails its check character, so that none could be looked up. */
+  const held = async (): Promise<string> => {
+    await system.ask(
+      'front_desk',
+      'mutation { createPatient(input: { name: "Held", nationalId: "P7654321" }) { id } }',
+    );
+    return 'P7654321';
+  };
+
   it('by what a role may not look up by, or for another purpose, is the same for hits and misses', async () => {
     const answers = new Set<string>();
-    for (const nationalId of [PLANTED.nationalId, '510107197708190010'])
-      answers.add(bytesOf(await lookup({ nationalId: 'A1234567' })) + nationalId.length);
+    for (const nationalId of [await held(), 'A1234567']) answers.add(bytesOf(await lookup({ nationalId })));
     expect(answers.size).toBe(1);
     for (const [role, purpose] of [
       ['call_center_agent', 'CAREMGT'],
