@@ -231,8 +231,8 @@ export function asFailure(error: unknown, mode: 'read' | 'write'): Failure {
   if (mode === 'write' && fault !== 'none' && fault !== 'tenant') {
     return new Failure(
       'AUDIT_UNAVAILABLE',
-      'The operation could not be recorded.',
-      'Nothing was done. Try again later.',
+      'Whether the operation was recorded is not known.',
+      'It may not have been done: try again later, a creation with the same Idempotency-Key.',
       { cause: error },
     );
   }
