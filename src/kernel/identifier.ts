@@ -1,6 +1,8 @@
-import { randomBytes } from 'node:crypto';
+import { randomBytes, randomFillSync } from 'node:crypto';
 
-const HEX = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'));
+/** Random bytes for the next ids: one call of the generator serves 256 of them. Every byte is used once. */
+const POOL = Buffer.alloc(4096);
+let poolUsed = POOL.length;
 let lastMillisecond = 0;
 let sequence = 0;
 
@@ -16,11 +18,15 @@ export function newId(now: number = Date.now()): string {
     lastMillisecond += 1;
     sequence = 0;
   }
-  const bytes = randomBytes(16);
+  if (poolUsed === POOL.length) {
+    randomFillSync(POOL);
+    poolUsed = 0;
+  }
+  const bytes = POOL.subarray(poolUsed, (poolUsed += 16));
   bytes.writeUIntBE(lastMillisecond, 0, 6);
   bytes.writeUInt16BE(0x7000 | sequence, 6);
   bytes.writeUInt8((bytes.readUInt8(8) & 0x3f) | 0x80, 8);
-  const hex = Array.from(bytes, (byte) => HEX[byte]).join('');
+  const hex = bytes.toString('hex');
   return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`;
 }
 

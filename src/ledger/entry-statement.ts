@@ -24,20 +24,32 @@ const COLUMNS = 'log, writer, number, recorded_at, record, record_hash, mac';
  * inserted only when that CTE has a row, and once however many it has.
  */
 export function insertionText(record: PreparedRecord, bind: Bind, from?: string): string {
-  const values =
-    `${bind(record.log)}::text, ${bind(record.writer)}::text, ${bind(record.number)}::bigint, ` +
-    `${bind(record.recordedAt)}::timestamptz, ${bind(record.bytes)}::bytea, ${bind(record.hash)}::bytea, ` +
-    `${bind(record.mac)}::bytea`;
+  const values = valuesOf(record, bind);
   const source = from === undefined ? `VALUES (${values})` : `SELECT ${values} ${from} LIMIT 1`;
   return `INSERT INTO ledger_entry (${COLUMNS}) ${source}`;
+}
+
+function valuesOf(record: PreparedRecord, bind: Bind): string {
+  return (
+    `${bind(record.log)}::text, ${bind(record.writer)}::text, ${bind(record.number)}::bigint, ` +
+    `${bind(record.recordedAt)}::timestamptz, ${bind(record.bytes)}::bytea, ${bind(record.hash)}::bytea, ` +
+    `${bind(record.mac)}::bytea`
+  );
 }
 
 const INSERT_ENTRIES =
   `INSERT INTO ledger_entry (${COLUMNS}) SELECT * FROM ` +
   `unnest($1::text[], $2::text[], $3::bigint[], $4::timestamptz[], $5::bytea[], $6::bytea[], $7::bytea[])`;
 
-/** Inserts records in the order given, all or none; a number that is taken fails the whole statement. */
+/** Above this, arrays: a text for every number of records would fill the connections with prepared statements. */
+const MOST_LISTED = 16;
+
+/**
+ * Inserts records in the order given, all or none; a number that is taken fails the whole statement. Few records are
+ * listed one by one, because the driver has to write an array of bytes as one long text.
+ */
 export function insertEntries(records: readonly PreparedRecord[]): Statement {
+  if (records.length <= MOST_LISTED) return listEntries(records);
   return { name: 'ledger_insert', text: INSERT_ENTRIES, values: columns(records) };
 }
 
@@ -51,6 +63,17 @@ export function insertMissingEntries(records: readonly PreparedRecord[]): Statem
     name: 'ledger_insert_missing',
     text: `${INSERT_ENTRIES} ON CONFLICT DO NOTHING`,
     values: columns(records),
+  };
+}
+
+function listEntries(records: readonly PreparedRecord[]): Statement {
+  const values: unknown[] = [];
+  const bind = (value: unknown) => `$${values.push(value)}`;
+  const rows = records.map((record) => `(${valuesOf(record, bind)})`);
+  return {
+    name: `ledger_insert_${records.length}`,
+    text: `INSERT INTO ledger_entry (${COLUMNS}) VALUES ${rows.join(', ')}`,
+    values,
   };
 }
 

@@ -31,8 +31,8 @@ export interface SequencerHealth {
   readonly problem: string | null;
 }
 
-const SHORTEST_PAUSE = 20;
-const LONGEST_PAUSE = 200;
+const SHORTEST_PAUSE = 100;
+const LONGEST_PAUSE = 400;
 const ELECTION_PAUSE = 500;
 const RETRY_PAUSE = 1_000;
 const WORRYING_LAG = 5_000;

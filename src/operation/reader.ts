@@ -165,7 +165,7 @@ export class Reader {
 
   private selected(parameters: Parameters, order: readonly Order[] = []): string {
     const columns = [...new Set([...this.reading.columns, ...this.extra])].map((column) => `s.${column}`);
-    const positions = order.map((one, index) => `${one.expression} AS order_${index}`);
+    const positions = order.map((one, index) => `${positionExpression(one)} AS order_${index}`);
     const bits = this.decision.visibilityBits(this.aliases, parameters.bind, this.context);
     return ['s.id', ...columns, ...positions, subjectColumns(this.noun), `${bits} AS bits`].join(', ');
   }
@@ -203,6 +203,11 @@ interface Order {
   readonly expression: string;
   readonly direction: 'ASC' | 'DESC';
   readonly type: string;
+}
+
+/** As text where the driver would make a Date of each: a page has twenty, a document asks for one cursor at most. */
+function positionExpression({ expression, type }: Order): string {
+  return type === 'timestamptz' ? `${expression}::text` : expression;
 }
 
 /** The values of a row that its cursor holds: those of the order it was fetched in. */

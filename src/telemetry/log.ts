@@ -47,12 +47,14 @@ type Severity = 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'trace';
 export class Log {
   private readonly logger: ReturnType<typeof pino>;
 
-  /** `destination` defaults to standard output, written without blocking. */
+  /** `destination` defaults to standard output, written without blocking: in pages, at the latest after a second. */
   constructor(
     level: LogLevel,
     private readonly destination: DestinationStream & { flushSync?(): void } = pino.destination({
       dest: 1,
       sync: false,
+      minLength: 4096,
+      periodicFlush: 1_000,
     }),
   ) {
     this.logger = pino(

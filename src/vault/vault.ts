@@ -87,7 +87,7 @@ export class Vault {
    * is none, or it was destroyed) stays absent. A key that does not unwrap or is not the committed one: INTEGRITY_FAILED.
    */
   async loadSubjectKeys(tenant: string, subjectIds: readonly string[]): Promise<void> {
-    const missing = subjectIds.filter((subjectId) => this.subjects.get(cacheKey(tenant, subjectId)) === undefined);
+    const missing = subjectIds.filter((subjectId) => !this.subjects.has(cacheKey(tenant, subjectId)));
     if (missing.length === 0) return;
     if (!this.tenants.has(tenant)) await this.loadTenantKey(tenant);
     for (const row of await this.store.subjectKeys(tenant, [...new Set(missing)])) this.unwrapSubjectKey(tenant, row);

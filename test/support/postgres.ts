@@ -9,7 +9,10 @@ import { Database } from '../../src/persistence/database.js';
 import { startEmbedded } from '../../src/persistence/embedded.js';
 import { prepareDatabase, prepareEmbedded } from '../../src/persistence/preparation.js';
 
-/** One migrated database of its own for a test file, in the PostgreSQL that all files of the run share. */
+/**
+ * One migrated database of its own for a test file, in the PostgreSQL of its jest worker. A writing transaction anywhere
+ * in a cluster holds the ledger's watermark back, so files that run at the same time must not share one.
+ */
 export interface TestDatabase {
   /** Superuser: passes row-level security. For arranging, looking and tampering. */
   readonly owner: pg.Pool;
@@ -38,7 +41,7 @@ const ROLES = {
 const TEMPLATE = 'custodia_template';
 
 export async function testDatabase(): Promise<TestDatabase> {
-  const run = process.env.TEST_RUN_DIRECTORY ?? '';
+  const run = serverDirectory();
   const facts = await server(run);
   const name = `test_${randomBytes(6).toString('hex')}`;
   await asSuperuser(facts, (client) =>
@@ -70,7 +73,14 @@ export async function testDatabase(): Promise<TestDatabase> {
   };
 }
 
-/** The server of the run: started by whoever makes the `starting` folder first, the others wait for its facts. */
+/** Where this jest worker's server, its facts and its tests' directories lie. */
+export function serverDirectory(): string {
+  const directory = path.join(process.env.TEST_RUN_DIRECTORY ?? '', `server-${process.env.JEST_WORKER_ID ?? '1'}`);
+  mkdirSync(directory, { recursive: true, mode: 0o711 });
+  return directory;
+}
+
+/** The server of the worker: started by whoever makes the `starting` folder first, the others wait for its facts. */
 async function server(run: string): Promise<ServerFacts> {
   const factsFile = path.join(run, 'server.json');
   let mine = true;
