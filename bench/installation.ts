@@ -40,10 +40,15 @@ export class Installation {
         dataDirectory: path.join(directory, 'server'),
         password: passwords.superuser,
       });
-      const ownerUrl = await prepareEmbedded(postgres.port, passwords);
-      const installation = new Installation(directory, postgres, passwords, ownerUrl);
-      await installation.asSuperuser('postgres', `CREATE DATABASE ${PEER_DATABASE}`);
-      return installation;
+      try {
+        const ownerUrl = await prepareEmbedded(postgres.port, passwords);
+        const installation = new Installation(directory, postgres, passwords, ownerUrl);
+        await installation.asSuperuser('postgres', `CREATE DATABASE ${PEER_DATABASE}`);
+        return installation;
+      } catch (error) {
+        await postgres.stop();
+        throw error;
+      }
     } catch (error) {
       rmSync(directory, { recursive: true, force: true });
       throw error;
@@ -96,7 +101,10 @@ export class Installation {
     this.generator ??= fork(path.join(DIST, 'bench', 'load.js'), { execArgv: [] });
     this.generator.send(job);
     const [answer] = (await once(this.generator, 'message')) as [LoadAnswer];
-    if ('fault' in answer) throw new Refusal(answer.fault);
+    if ('fault' in answer) {
+      this.servers.find((server) => server.port === job.port)?.assertRunning();
+      throw new Refusal(answer.fault);
+    }
     return answer.figures;
   }
 

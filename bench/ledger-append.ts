@@ -23,6 +23,8 @@ export async function ledgerAppend(installation: Installation, _patients: number
   const app = await Database.connect(urls.app, { maximum: CONNECTIONS });
   const sequencer = await Database.connect(urls.sequencer, { maximum: 2 });
   const plain = new pg.Pool({ connectionString: installation.peerUrl, max: CONNECTIONS });
+  // Connections that are still closing when PostgreSQL stops.
+  plain.on('error', () => undefined);
   const ledger = await Ledger.open({
     app,
     sequencer,

@@ -21,7 +21,7 @@ const usage = `Usage: npm run bench -- <name> [--rounds 3] [--seconds 8] [--pati
 
   --rounds N     rounds of each side, in turn (3)
   --seconds S    length of a round, after a warm-up of 3 s (8)
-  --patients N   patients in both databases, up to 16000 (10000)
+  --patients N   patients in both databases, 100 to 16000 (10000)
   --profiles D   keeps the whole CPU profiles of both servers in this directory
 
 Uses a PostgreSQL and a directory of its own, which it removes. The last line is "ratio <name> <figure>": the median over
@@ -38,29 +38,37 @@ await runCommand({
   words: [1, 1],
   async run({ positionals: [name = ''], values }) {
     const profiles = typeof values['profiles'] === 'string' ? values['profiles'] : null;
-    const pace = { rounds: number('rounds', 3, 100), seconds: number('seconds', 8, 600), warmSeconds: 3, profiles };
-    const patients = number('patients', 10_000, 16_000);
+    const pace = {
+      rounds: number('rounds', 3, 1, 100),
+      seconds: number('seconds', 8, 1, 600),
+      warmSeconds: 3,
+      profiles,
+    };
+    const patients = number('patients', 10_000, 100, 16_000);
     const ratio = name === 'seal' ? await seal(pace.rounds) : await installed(name, patients, pace);
     console.log(`ratio ${name} ${ratio.toFixed(2)}`);
 
-    function number(option: string, standard: number, largest: number): number {
+    function number(option: string, standard: number, least: number, most: number): number {
       const value = values[option] === undefined ? standard : Number(values[option]);
-      if (Number.isInteger(value) && value >= 1 && value <= largest) return value;
-      throw new Refusal(`--${option} is a whole number from 1 to ${largest}.`, 2);
+      if (Number.isInteger(value) && value >= least && value <= most) return value;
+      throw new Refusal(`--${option} is a whole number from ${least} to ${most}.`, 2);
     }
   },
 });
 
-/** Runs a figure that needs servers. They end on every way out, Ctrl-C included. */
+/** Runs a figure that needs servers. They end on every way out, Ctrl-C included, however often it is pressed. */
 async function installed(name: string, patients: number, pace: Pace): Promise<number> {
   const figure = Object.hasOwn(FIGURES, name) ? FIGURES[name] : undefined;
   if (figure === undefined) throw new Refusal(usage, 2);
-  const installation = await Installation.create();
+  const creating = Installation.create();
   const interrupted = (signal: NodeJS.Signals) => {
-    void installation.dispose().finally(() => process.exit(signal === 'SIGINT' ? 130 : 143));
+    void creating
+      .then((installation) => installation.dispose())
+      .finally(() => process.exit(signal === 'SIGINT' ? 130 : 143));
   };
-  process.once('SIGINT', interrupted);
-  process.once('SIGTERM', interrupted);
+  process.on('SIGINT', interrupted);
+  process.on('SIGTERM', interrupted);
+  const installation = await creating;
   try {
     return await figure(installation, patients, pace);
   } finally {

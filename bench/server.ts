@@ -16,6 +16,7 @@ export class MeasuredServer {
   private constructor(
     private readonly child: ChildProcess,
     readonly port: number,
+    private readonly output: Tail,
   ) {}
 
   /** @param script below dist/ */
@@ -28,12 +29,20 @@ export class MeasuredServer {
       // A group of its own: Ctrl-C reaches the bench only, which stops its children in the right order.
       detached: true,
     });
+    const output = new Tail(child);
     try {
-      return new MeasuredServer(child, await portOf(child));
+      return new MeasuredServer(child, await portOf(child, output), output);
     } catch (error) {
       child.kill('SIGKILL');
       throw error;
     }
+  }
+
+  /** Throws when the process ended by itself, with the end of what it wrote. */
+  assertRunning(): void {
+    const { exitCode, signalCode } = this.child;
+    if (exitCode === null && signalCode === null) return;
+    throw new Refusal(`A measured server ended by itself (${signalCode ?? exitCode}):\n${this.output.text}`);
   }
 
   /** Processor time that the process has used so far, in milliseconds. */
@@ -74,25 +83,34 @@ export class MeasuredServer {
   }
 }
 
-/** Waits for the ready line. The output after it is read and thrown away, as a log collector would take it. */
-function portOf(child: ChildProcess): Promise<number> {
+/** Waits for the ready line. */
+function portOf(child: ChildProcess, output: Tail): Promise<number> {
   return new Promise((resolve, reject) => {
-    let output = '';
     const timer = setTimeout(() => reject(new Refusal('A server did not become ready.')), LONGEST_START);
-    const read = (chunk: Buffer) => {
-      output += chunk.toString();
-      const port = /^ready http:\/\/[^/]*:(\d+)\//m.exec(output)?.[1];
+    const read = () => {
+      const port = /^ready http:\/\/[^/]*:(\d+)\//m.exec(output.text)?.[1];
       if (port === undefined) return;
       clearTimeout(timer);
-      child.stdout?.off('data', read).resume();
-      child.stderr?.off('data', read).resume();
+      child.stdout?.off('data', read);
       resolve(Number(port));
     };
     child.stdout?.on('data', read);
-    child.stderr?.on('data', read);
     child.once('exit', (code) => {
       clearTimeout(timer);
-      reject(new Refusal(`A server ended with ${code} before it was ready:\n${output.slice(-2000)}`));
+      reject(new Refusal(`A server ended with ${code} before it was ready:\n${output.text}`));
     });
   });
+}
+
+/** The end of what a process writes; the rest is read and thrown away, as a log collector would take it. */
+class Tail {
+  text = '';
+
+  constructor(child: ChildProcess) {
+    for (const stream of [child.stdout, child.stderr]) {
+      stream?.on('data', (chunk: Buffer) => {
+        this.text = (this.text + chunk.toString()).slice(-2000);
+      });
+    }
+  }
 }

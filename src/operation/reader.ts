@@ -217,9 +217,17 @@ export function positionOf(row: FetchedRow): unknown[] {
   return values;
 }
 
-/** Rows after a position in an order of mixed directions: (a > x) or (a = x and b < y) or … */
+/**
+ * Rows after a position. In one direction it is a row comparison, which an index answers by going there; in mixed
+ * directions (a > x) or (a = x and b < y) or …, which reads all that lies before.
+ */
 function afterRow(order: readonly Order[], values: readonly unknown[], bind: Bind): string {
   const bound = order.map((one, index) => `${bind(values[index])}::${one.type}`);
+  const [first] = order;
+  if (first !== undefined && order.every((one) => one.direction === first.direction)) {
+    const expressions = order.map((one) => one.expression).join(', ');
+    return `(${expressions}) ${first.direction === 'ASC' ? '>' : '<'} (${bound.join(', ')})`;
+  }
   const alternatives = order.map((one, index) => {
     const equal = order.slice(0, index).map((earlier, at) => `${earlier.expression} = ${bound[at]}`);
     return `(${[...equal, `${one.expression} ${one.direction === 'ASC' ? '>' : '<'} ${bound[index]}`].join(' AND ')})`;

@@ -4,13 +4,17 @@ import pg from 'pg';
 import { DatabaseFault, databaseFault } from './sqlstate.js';
 import type { Queryable, Statement } from './statement.js';
 
-/** Limits that PostgreSQL keeps for every connection of the running system, in milliseconds. */
+/**
+ * What PostgreSQL keeps to for every connection of the running system; times in milliseconds. Statements are prepared and
+ * written for an index, so one plan serves all parameters: planning each execution anew costs more than running it.
+ */
 export const CONNECTION_LIMITS = {
   statement_timeout: 15_000,
   idle_in_transaction_session_timeout: 10_000,
   lock_timeout: 5_000,
   connectionTimeoutMillis: 5_000,
   keepAlive: true,
+  options: '-c plan_cache_mode=force_generic_plan',
 } as const;
 
 const WAIT_MILLISECONDS = 5_000;

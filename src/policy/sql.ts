@@ -22,7 +22,7 @@ export function render(template: Template, late: Late): string {
 }
 
 const IDENTIFIER = /^[a-z_][a-z0-9_]{0,62}$/;
-/** Alias of the row in an EXISTS: reserved, so that it can never hide an alias of the caller. */
+/** Alias of the row in a subquery: reserved, so that it can never hide an alias of the caller. */
 const INNER_ALIAS = 'policy_row';
 const SQL_TYPES = { text: 'text', integer: 'bigint', boolean: 'boolean', uuid: 'uuid' } as const;
 type ColumnFact = Extract<FactDeclaration, { source: 'column' }>;
@@ -169,15 +169,19 @@ function overlap(fact: Extract<FactDeclaration, { source: 'overlap' }>, alias: s
   ];
 }
 
+/**
+ * A scalar subquery, not EXISTS: the planner would turn EXISTS into a hash over all visits of the tenant, which costs
+ * more than the twenty probes of an index that a page needs.
+ */
 function startsToday(fact: Extract<FactDeclaration, { source: 'today' }>, alias: string): Template {
   const start = `${INNER_ALIAS}.${identifier(fact.column)}`;
   return [
-    `EXISTS (SELECT 1 FROM ${identifier(fact.table)} ${INNER_ALIAS} `,
+    `((SELECT 1 FROM ${identifier(fact.table)} ${INNER_ALIAS} `,
     `WHERE ${INNER_ALIAS}.${identifier(fact.foreignKey)} = ${alias}.id `,
     ({ bind, context }) => {
       const day = today(context);
       const counted = `${INNER_ALIAS}.${identifier(fact.only.column)} = ${bind(fact.only.equals)}::text`;
-      return `AND ${counted} AND ${start} >= ${bind(day.start)}::timestamptz AND ${start} < ${bind(day.end)}::timestamptz)`;
+      return `AND ${counted} AND ${start} >= ${bind(day.start)}::timestamptz AND ${start} < ${bind(day.end)}::timestamptz LIMIT 1) IS NOT NULL)`;
     },
   ];
 }

@@ -129,7 +129,8 @@ export function registryFaults(registry: AttributeRegistry): { type: string; mes
     const tenant = noun.facts.find((fact) => fact.name === 'tenant');
     if (tenant?.source !== 'column' || tenant.kind !== 'text') faults.push('The fact "tenant" must be a text column.');
     for (const fact of noun.facts) {
-      const names = fact.source === 'today' ? [fact.table, fact.foreignKey, fact.column, fact.only.column] : [fact.column];
+      const names =
+        fact.source === 'today' ? [fact.table, fact.foreignKey, fact.column, fact.only.column] : [fact.column];
       if (!names.every(isIdentifier))
         faults.push(`The fact "${fact.name}" names an SQL identifier outside the closed pattern.`);
     }
