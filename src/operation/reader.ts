@@ -44,7 +44,8 @@ export function pageSize(first: number | null | undefined, standard: number): nu
 }
 
 /**
- * Writes and runs the SELECTs of one reading. Every statement asserts the tenant of its connection, names the tenant in
+ * Writes and runs the SELECTs of one reading. A page's size stands in the text: with an unknown LIMIT the planner takes a
+ * tenth of the table for granted. Every statement asserts the tenant of its connection, names the tenant in
  * its condition and carries the row predicate of the decision; visibility bits come with each row.
  */
 export class Reader {
@@ -78,7 +79,7 @@ export class Reader {
       this.tenant,
       parameters.statement(
         `SELECT ${this.selected(parameters, order)} FROM ${fromClause(this.noun)} WHERE ${conditions.join(' AND ')} ` +
-          `ORDER BY ${order.map((one) => `${one.expression} ${one.direction}`).join(', ')} LIMIT ${bind(size + 1)}`,
+          `ORDER BY ${order.map((one) => `${one.expression} ${one.direction}`).join(', ')} LIMIT ${size + 1}`,
       ),
     );
     return { rows: rows.slice(0, size), hasNextPage: rows.length > size, hasPreviousPage: after !== null };
@@ -145,7 +146,7 @@ export class Reader {
       parameters.statement(
         `SELECT asked.id AS parent_id, child.* FROM unnest(${bind(parents)}::uuid[]) AS asked(id) CROSS JOIN LATERAL (` +
           `SELECT ${this.selected(parameters, order)} FROM ${fromClause(this.noun)} WHERE ${conditions.join(' AND ')} ` +
-          `ORDER BY ${direction} LIMIT ${bind(size + 1)}) AS child`,
+          `ORDER BY ${direction} LIMIT ${size + 1}) AS child`,
       ),
     );
   }

@@ -38,7 +38,8 @@ export interface Pattern {
   readonly hidden: readonly FieldReport[];
   readonly access: readonly FieldReport[];
   readonly steps: readonly Step[];
-  readonly groups: readonly DataGroup[];
+  /** Sealed groups that are opened for it, with their columns. */
+  readonly groups: readonly { readonly group: DataGroup; readonly column: string }[];
 }
 
 const HIDDEN: FieldView = { state: 'HIDDEN', mask: null };
@@ -86,7 +87,10 @@ export class Reading {
       hidden: reports.filter((one) => one.state === 'HIDDEN'),
       access: this.selection.fieldAccess ? [...this.noun.attributes.values()].map(report) : [],
       steps,
-      groups: [...new Set(shown.map((step) => step.attribute.group))],
+      groups: [...new Set(shown.map((step) => step.attribute.group))].map((group) => ({
+        group,
+        column: sealedColumn(group),
+      })),
     };
   }
 
@@ -97,9 +101,10 @@ export class Reading {
   show(row: Row, address: SealAddress, vault: Vault, circumstances: Circumstances): View {
     const pattern = this.pattern(row.bits);
     const opened: Record<string, unknown> = {};
-    for (const group of pattern.groups) {
-      const sealed = row[sealedColumn(group)];
-      if (sealed instanceof Buffer) Object.assign(opened, vault.open(address, group, sealed));
+    const open = vault.rowOpener(address);
+    for (const { group, column } of pattern.groups) {
+      const sealed = row[column];
+      if (sealed instanceof Buffer) Object.assign(opened, open(group, sealed));
     }
     return this.render(pattern, row, opened, circumstances);
   }

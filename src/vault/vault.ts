@@ -87,7 +87,7 @@ export class Vault {
    * is none, or it was destroyed) stays absent. A key that does not unwrap or is not the committed one: INTEGRITY_FAILED.
    */
   async loadSubjectKeys(tenant: string, subjectIds: readonly string[]): Promise<void> {
-    const missing = subjectIds.filter((subjectId) => !this.subjects.has(cacheKey(tenant, subjectId)));
+    const missing = subjectIds.filter((subjectId) => this.subjects.get(cacheKey(tenant, subjectId)) === undefined);
     if (missing.length === 0) return;
     if (!this.tenants.has(tenant)) await this.loadTenantKey(tenant);
     for (const row of await this.store.subjectKeys(tenant, [...new Set(missing)])) this.unwrapSubjectKey(tenant, row);
@@ -100,6 +100,15 @@ export class Vault {
   /** Seals the fields of one data group of one row. The subject's key must be loaded. */
   seal(address: SealAddress, group: DataGroup, values: Readonly<Record<string, unknown>>): Buffer {
     return this.subjectKey(address).seal(address, group, values);
+  }
+
+  /** Opens the groups of one row: the key is looked up once, when the first group is. */
+  rowOpener(address: SealAddress): (group: DataGroup, sealed: Buffer) => Record<string, unknown> {
+    let key: SubjectKey | null = null;
+    return (group, sealed) => {
+      key ??= this.subjectKey(address);
+      return key.open(address, group, sealed);
+    };
   }
 
   /** The fields that were sealed at this very place; any difference is INTEGRITY_FAILED and yields no value. */
