@@ -89,7 +89,10 @@ module.exports = {
         'Terminology belongs to no noun.',
       severity: 'error',
       from: { path: '^src/domain/([^/]+)/', pathNot: SPEC },
-      to: { path: '^src/domain/[^/]+/', pathNot: ['^src/domain/($1|terminology)/', '^src/domain/([^/]+)/\\1(-assignment)?\\.ts$'] },
+      to: {
+        path: '^src/domain/[^/]+/',
+        pathNot: ['^src/domain/($1|terminology)/', '^src/domain/([^/]+)/\\1(-assignment)?\\.ts$'],
+      },
     },
     {
       name: 'policy-types-only',
