@@ -1,4 +1,4 @@
-import type { AttributeDeclaration, DataGroup, NounDeclaration } from '../kernel/attribute.js';
+import type { AttributeDeclaration, DataGroup, MaskName, NounDeclaration } from '../kernel/attribute.js';
 import { sealedColumn } from '../persistence/attribute.js';
 import type { Decision, FieldView } from '../policy/decision.js';
 import { ageBand, applyMask, type MaskFacts } from '../policy/mask.js';
@@ -39,8 +39,17 @@ export interface Pattern {
   readonly access: readonly FieldReport[];
   readonly steps: readonly Step[];
   /** Sealed groups that are opened for it, with their columns. */
-  readonly groups: readonly { readonly group: DataGroup; readonly column: string }[];
+  readonly groups: readonly SealedPart[];
 }
+
+interface SealedPart {
+  readonly group: DataGroup;
+  readonly column: string;
+  /** Set where every shown field is masked by a mask that time does not change: the result may be remembered. */
+  readonly masks: readonly (readonly [field: string, mask: MaskName])[] | null;
+}
+
+const LASTING: ReadonlySet<MaskName> = new Set<MaskName>(['M_PHONE', 'M_EMAIL', 'M_ADDR', 'M_ID4', 'M_MRN4', 'M_NAME']);
 
 const HIDDEN: FieldView = { state: 'HIDDEN', mask: null };
 
@@ -90,6 +99,7 @@ export class Reading {
       groups: [...new Set(shown.map((step) => step.attribute.group))].map((group) => ({
         group,
         column: sealedColumn(group),
+        masks: lastingMasks(shown.filter((step) => step.attribute.group === group)),
       })),
     };
   }
@@ -101,22 +111,39 @@ export class Reading {
   show(row: Row, address: SealAddress, vault: Vault, circumstances: Circumstances): View {
     const pattern = this.pattern(row.bits);
     const opened: Record<string, unknown> = {};
-    const open = vault.rowOpener(address);
-    for (const { group, column } of pattern.groups) {
-      const sealed = row[column];
-      if (sealed instanceof Buffer) Object.assign(opened, open(group, sealed));
+    const masked: Record<string, unknown> = {};
+    const opener = vault.rowOpener(address);
+    for (const part of pattern.groups) {
+      const sealed = row[part.column];
+      if (!(sealed instanceof Buffer)) continue;
+      const { masks } = part;
+      if (masks === null) Object.assign(opened, opener.open(part.group, sealed));
+      else {
+        const make = (clear: Record<string, unknown>) => maskedValues(masks, clear, circumstances);
+        Object.assign(masked, opener.remember(part, part.group, sealed, make));
+      }
     }
-    return this.render(pattern, row, opened, circumstances);
+    return this.render(pattern, row, opened, circumstances, masked);
   }
 
   /** Makes the view of values that are at hand unsealed: the answer to a write. */
-  render(pattern: Pattern, row: Row, opened: Readonly<Record<string, unknown>>, circumstances: Circumstances): View {
+  render(
+    pattern: Pattern,
+    row: Row,
+    opened: Readonly<Record<string, unknown>>,
+    circumstances: Circumstances,
+    masked: Readonly<Record<string, unknown>> = {},
+  ): View {
     const { now } = circumstances;
     const facts = maskFacts(opened, circumstances);
     const view: Record<string, unknown> = { __typename: this.noun.type, id: row.id };
     for (const { attribute, view: shown } of pattern.steps) {
       if (shown.state === 'HIDDEN') {
         view[attribute.field] = null;
+        continue;
+      }
+      if (attribute.field in masked) {
+        view[attribute.field] = masked[attribute.field];
         continue;
       }
       const value = valueOf(attribute, row, opened, now);
@@ -126,6 +153,29 @@ export class Reading {
     view['fieldAccess'] = pattern.access;
     return view as View;
   }
+}
+
+function lastingMasks(steps: readonly Step[]): SealedPart['masks'] {
+  const masks: (readonly [string, MaskName])[] = [];
+  for (const { attribute, view } of steps) {
+    if (view.state !== 'MASKED' || view.mask === null || !LASTING.has(view.mask) || !attribute.sealed) return null;
+    masks.push([attribute.field, view.mask]);
+  }
+  return masks;
+}
+
+function maskedValues(
+  masks: NonNullable<SealedPart['masks']>,
+  clear: Readonly<Record<string, unknown>>,
+  circumstances: Circumstances,
+): Record<string, unknown> {
+  const facts = maskFacts(clear, circumstances);
+  return Object.fromEntries(
+    masks.map(([field, mask]) => {
+      const value = plain(clear[field]);
+      return [field, value === null ? null : applyMask(mask, value, facts)];
+    }),
+  );
 }
 
 export function maskFacts(opened: Readonly<Record<string, unknown>>, circumstances: Circumstances): MaskFacts {

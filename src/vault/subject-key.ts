@@ -15,6 +15,8 @@ export interface SealAddress {
 /** Version of what a group's JSON means. Part of the group key and of every place. */
 const SCHEMA_VERSION = 1;
 
+const MOST_REMEMBERED = 8;
+
 interface GroupKey {
   readonly key: KeyObject;
   /** The tail of the place: subject, group, schema version, key id. */
@@ -28,6 +30,7 @@ const place = Buffer.allocUnsafe(512);
 export class SubjectKey {
   private readonly groups: Partial<Record<DataGroup, GroupKey>> = {};
   private readonly head: string;
+  private readonly remembered = new Map<object, { rowId: string; sealed: Buffer; result: unknown }>();
 
   constructor(
     tenant: string,
@@ -54,6 +57,26 @@ export class SubjectKey {
       );
     }
     return JSON.parse(plain.toString('utf8')) as Record<string, unknown>;
+  }
+
+  /**
+   * What `make` made of this very sealed value the last time, else made now. For results that hold no clear value: they
+   * stay in memory as long as the key. Bytes that differ from those that were opened are opened again, and so checked.
+   */
+  remember<Result>(
+    slot: object,
+    address: SealAddress,
+    group: DataGroup,
+    sealed: Buffer,
+    make: (opened: Record<string, unknown>) => Result,
+  ): Result {
+    const known = this.remembered.get(slot);
+    if (known !== undefined && known.rowId === address.rowId && known.sealed.equals(sealed))
+      return known.result as Result;
+    const result = make(this.open(address, group, sealed));
+    if (this.remembered.size >= MOST_REMEMBERED) this.remembered.clear();
+    this.remembered.set(slot, { rowId: address.rowId, sealed, result });
+    return result;
   }
 
   private derive(group: DataGroup): GroupKey {

@@ -123,6 +123,23 @@ describe('sealed groups', () => {
     }
   });
 
+  test('are opened again whenever a byte, the row or the use differs from what is remembered', () => {
+    const sealed = vault.seal(patient('T-CN', one), 'contact', { phone: '13812345678' });
+    const slot = {};
+    let opened = 0;
+    const mask = () => `masked ${++opened}`;
+    const ask = (bytes: Buffer, address = patient('T-CN', one), use: object = slot) =>
+      vault.rowOpener(address).remember(use, 'contact', bytes, mask);
+    expect([ask(sealed), ask(Buffer.from(sealed))]).toEqual(['masked 1', 'masked 1']);
+    const changed = Buffer.from(sealed);
+    changed[changed.length - 1] = (changed.at(-1) ?? 0) ^ 1;
+    expect(codeOf(() => ask(changed))).toBe('INTEGRITY_FAILED');
+    expect(codeOf(() => ask(sealed, { ...patient('T-CN', one), rowId: two }))).toBe('INTEGRITY_FAILED');
+    expect(codeOf(() => ask(sealed, patient('T-CN', two)))).toBe('INTEGRITY_FAILED');
+    expect(ask(sealed, patient('T-CN', one), {})).toBe('masked 2');
+    expect(ask(vault.seal(patient('T-CN', one), 'contact', { phone: '13900000000' }))).toBe('masked 3');
+  });
+
   test('have no place that is not plain ASCII or too long to be told apart', () => {
     for (const rowId of ['中', 'x'.repeat(600)]) {
       const address = { ...patient('T-CN', one), rowId };

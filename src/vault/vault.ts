@@ -13,6 +13,17 @@ import { VaultStore, type SubjectKeyRow, type TenantKeyRow } from './vault.store
 
 export type { SealAddress, SubjectKeyRow };
 
+/** Opens the sealed groups of one row. `remember` is for results without a clear value, see SubjectKey. */
+export interface RowOpener {
+  open(group: DataGroup, sealed: Buffer): Record<string, unknown>;
+  remember<Result>(
+    slot: object,
+    group: DataGroup,
+    sealed: Buffer,
+    make: (opened: Record<string, unknown>) => Result,
+  ): Result;
+}
+
 /** Whose key the sealed tokens come from, and the digests of things that belong to no tenant. */
 export const SYSTEM_TENANT = 'system';
 
@@ -103,11 +114,12 @@ export class Vault {
   }
 
   /** Opens the groups of one row: the key is looked up once, when the first group is. */
-  rowOpener(address: SealAddress): (group: DataGroup, sealed: Buffer) => Record<string, unknown> {
+  rowOpener(address: SealAddress): RowOpener {
     let key: SubjectKey | null = null;
-    return (group, sealed) => {
-      key ??= this.subjectKey(address);
-      return key.open(address, group, sealed);
+    return {
+      open: (group, sealed) => (key ??= this.subjectKey(address)).open(address, group, sealed),
+      remember: (slot, group, sealed, make) =>
+        (key ??= this.subjectKey(address)).remember(slot, address, group, sealed, make),
     };
   }
 
