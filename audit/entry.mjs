@@ -58,6 +58,8 @@ export const KINDS = /** @type {const} */ ([
   'CREATE',
   'UPDATE',
   'DELETE',
+  'EXPORT',
+  'DISCLOSE',
   'LOGIN',
   'LOGOUT',
   'POLICY',

@@ -5,6 +5,11 @@ import { Migration20261121000300_identity } from './Migration20261121000300_iden
 import { Migration20261121000400_ledger } from './Migration20261121000400_ledger.js';
 import { Migration20261121000500_nouns } from './Migration20261121000500_nouns.js';
 import { Migration20261121000600_operation } from './Migration20261121000600_operation.js';
+import { Migration20261121000700_factor } from './Migration20261121000700_factor.js';
+import { Migration20261121000800_consent } from './Migration20261121000800_consent.js';
+import { Migration20261121000900_appointment } from './Migration20261121000900_appointment.js';
+import { Migration20261121001000_attachment } from './Migration20261121001000_attachment.js';
+import { Migration20261121001100_export } from './Migration20261121001100_export.js';
 
 /** Every migration, oldest first. A new one is appended; one that was released is never changed. */
 export const migrations: MigrationList = [
@@ -14,4 +19,9 @@ export const migrations: MigrationList = [
   Migration20261121000400_ledger,
   Migration20261121000500_nouns,
   Migration20261121000600_operation,
+  Migration20261121000700_factor,
+  Migration20261121000800_consent,
+  Migration20261121000900_appointment,
+  Migration20261121001000_attachment,
+  Migration20261121001100_export,
 ];

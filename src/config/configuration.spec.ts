@@ -1,4 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
+import { mkdtempSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { readConfiguration } from './configuration.js';
 import { Refusal } from './refusal.js';
@@ -9,6 +10,7 @@ const production = {
   CUSTODIA_DATA_DIRECTORY: '/srv/custodia/data',
   CUSTODIA_KEY_DIRECTORY: '/srv/keys',
   CUSTODIA_CHECKPOINT_DIRECTORY: '/srv/checkpoints',
+  CUSTODIA_TRUSTED_DOCUMENTS: '/srv/trusted-documents.json',
 };
 
 describe('readConfiguration', () => {
@@ -23,8 +25,11 @@ describe('readConfiguration', () => {
       dataDirectory: path.resolve('.data'),
       keyDirectory: path.resolve('.data/keys'),
       checkpointDirectory: path.resolve('.data/checkpoints'),
+      blobDirectory: path.resolve('.data/blobs'),
+      largestAttachment: 20 * 1024 * 1024,
       origin: 'custodia.local',
       corsOrigins: ['localhost'],
+      trustedDocuments: null,
       logLevel: 'info',
     });
     expect(Object.isFrozen(configuration) && Object.isFrozen(configuration.corsOrigins)).toBe(true);
@@ -60,9 +65,30 @@ describe('readConfiguration', () => {
     expect(readConfiguration({ CUSTODIA_PORT: '', DATABASE_URL: ' ' })).toEqual(readConfiguration({}));
   });
 
+  it('reads the database URL from a file as from the environment, but not from both', () => {
+    const directory = mkdtempSync(path.join(process.env.TEST_RUN_DIRECTORY ?? '', 'secret-'));
+    const file = path.join(directory, 'database-url');
+    writeFileSync(file, `${production.DATABASE_URL}\n`);
+    const fromFile = { ...production, DATABASE_URL: '', DATABASE_URL_FILE: file };
+    expect(readConfiguration(fromFile)).toEqual(readConfiguration(production));
+    expect(() => readConfiguration({ ...production, DATABASE_URL_FILE: file })).toThrow(/are both set/);
+    const missing = () => readConfiguration({ ...fromFile, DATABASE_URL_FILE: path.join(directory, 'none') });
+    expect(missing).toThrow(/^The file of DATABASE_URL_FILE cannot be read \(ENOENT\)\.$/);
+    for (const content of ['', 'canary-password', 'mysql://owner:canary-password@database/custodia']) {
+      writeFileSync(file, content);
+      expect(() => readConfiguration(fromFile)).toThrow(/^DATABASE_URL_FILE is not valid/);
+      expect(() => readConfiguration(fromFile)).not.toThrow(/canary-password/);
+    }
+  });
+
   it('lets production start only with a database, keys and checkpoints apart from each other', () => {
     expect(readConfiguration(production)).toMatchObject({ profile: 'production', corsOrigins: [] });
-    expect(() => readConfiguration({ ...production, DATABASE_URL: '' })).toThrow(/^DATABASE_URL is required/);
+    expect(() => readConfiguration({ ...production, DATABASE_URL: '' })).toThrow(
+      /^DATABASE_URL or DATABASE_URL_FILE is required/,
+    );
+    expect(() => readConfiguration({ ...production, CUSTODIA_TRUSTED_DOCUMENTS: '' })).toThrow(
+      /^CUSTODIA_TRUSTED_DOCUMENTS is required/,
+    );
     for (const inside of ['/srv/custodia/data', '/srv/custodia/data/keys', '/srv/custodia/other/../data/x']) {
       expect(() => readConfiguration({ ...production, CUSTODIA_KEY_DIRECTORY: inside })).toThrow(
         /^CUSTODIA_KEY_DIRECTORY must be outside/,

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { Refusal } from './refusal.js';
 
@@ -18,10 +19,16 @@ export interface Configuration {
   readonly dataDirectory: string;
   readonly keyDirectory: string;
   readonly checkpointDirectory: string;
+  /** Where the file store keeps sealed attachments and exports; processes of one installation share it. */
+  readonly blobDirectory: string;
+  /** Most bytes of one attachment. */
+  readonly largestAttachment: number;
   /** The origin line of the ledger's checkpoints (C2SP tlog-checkpoint): names this installation, no scheme. */
   readonly origin: string;
   /** Origins that browsers may call from; `localhost` stands for any port of this machine (trial only). */
   readonly corsOrigins: readonly string[];
+  /** File with the documents that may run, in production no others; null: there is no list (trial only). */
+  readonly trustedDocuments: string | null;
   readonly logLevel: LogLevel;
 }
 
@@ -35,8 +42,11 @@ const VARIABLES = [
   'CUSTODIA_DATA_DIRECTORY',
   'CUSTODIA_KEY_DIRECTORY',
   'CUSTODIA_CHECKPOINT_DIRECTORY',
+  'CUSTODIA_BLOB_DIRECTORY',
+  'CUSTODIA_ATTACHMENT_MEBIBYTES',
   'CUSTODIA_ORIGIN',
   'CUSTODIA_CORS_ORIGINS',
+  'CUSTODIA_TRUSTED_DOCUMENTS',
   'CUSTODIA_LOG_LEVEL',
 ] as const;
 
@@ -47,7 +57,9 @@ const VARIABLES = [
 export function readConfiguration(environment: Environment = process.env): Configuration {
   for (const name of Object.keys(environment)) {
     if (name.startsWith('CUSTODIA_') && !(VARIABLES as readonly string[]).includes(name)) {
-      throw new Refusal(`${name} is not a variable of Custodia; known are ${VARIABLES.join(', ')} and DATABASE_URL.`);
+      throw new Refusal(
+        `${name} is not a variable of Custodia; known are ${VARIABLES.join(', ')}, DATABASE_URL and DATABASE_URL_FILE.`,
+      );
     }
   }
   const profile = oneOf(environment, 'CUSTODIA_PROFILE', ['trial', 'production'] as const, 'trial');
@@ -63,8 +75,11 @@ export function readConfiguration(environment: Environment = process.env): Confi
     dataDirectory,
     keyDirectory: within('CUSTODIA_KEY_DIRECTORY', 'keys'),
     checkpointDirectory: within('CUSTODIA_CHECKPOINT_DIRECTORY', 'checkpoints'),
+    blobDirectory: within('CUSTODIA_BLOB_DIRECTORY', 'blobs'),
+    largestAttachment: largestAttachment(environment),
     origin: origin(environment),
     corsOrigins: Object.freeze(corsOrigins(environment, profile)),
+    trustedDocuments: file(environment, 'CUSTODIA_TRUSTED_DOCUMENTS'),
     logLevel: oneOf(environment, 'CUSTODIA_LOG_LEVEL', LOG_LEVELS, 'info'),
   };
   if (profile === 'production') refuseTrialSettings(configuration);
@@ -74,7 +89,14 @@ export function readConfiguration(environment: Environment = process.env): Confi
 /** Who holds the database must not hold the keys and the checkpoints too (see the table of trust in the README). */
 function refuseTrialSettings(configuration: Configuration): void {
   if (configuration.databaseUrl === null) {
-    throw new Refusal('DATABASE_URL is required in the production profile; the embedded server is for trying out.');
+    throw new Refusal(
+      'DATABASE_URL or DATABASE_URL_FILE is required in the production profile; the embedded server is for trying out.',
+    );
+  }
+  if (configuration.trustedDocuments === null) {
+    throw new Refusal(
+      'CUSTODIA_TRUSTED_DOCUMENTS is required in the production profile: the list that "npm run documents" makes.',
+    );
   }
   for (const [variable, directory] of [
     ['CUSTODIA_KEY_DIRECTORY', configuration.keyDirectory],
@@ -101,6 +123,11 @@ function text(environment: Environment, variable: string): string | undefined {
   return value === '' ? undefined : value;
 }
 
+function file(environment: Environment, variable: string): string | null {
+  const value = text(environment, variable);
+  return value === undefined ? null : path.resolve(value);
+}
+
 function oneOf<T extends string>(environment: Environment, variable: string, allowed: readonly T[], absent: T): T {
   const value = text(environment, variable) ?? absent;
   if (!(allowed as readonly string[]).includes(value)) throw bad(variable, `one of ${allowed.join(', ')}`);
@@ -115,21 +142,44 @@ function port(environment: Environment, variable: string, absent: number): numbe
   return number;
 }
 
+/** In mebibytes from 1 to 2047: the schema tells sizes as Int (32 bits). */
+function largestAttachment(environment: Environment): number {
+  const value = text(environment, 'CUSTODIA_ATTACHMENT_MEBIBYTES') ?? '20';
+  if (!/^[1-9]\d{0,3}$/.test(value) || Number(value) > 2_047) {
+    throw bad('CUSTODIA_ATTACHMENT_MEBIBYTES', 'a whole number from 1 to 2047');
+  }
+  return Number(value) * 1024 * 1024;
+}
+
 function host(environment: Environment): string {
   const value = text(environment, 'CUSTODIA_HOST') ?? '127.0.0.1';
   if (!/^[0-9A-Za-z.:_-]{1,253}$/.test(value)) throw bad('CUSTODIA_HOST', 'an address or a host name');
   return value;
 }
 
+/** In the environment, or in a file, where an orchestrator mounts secrets: not in both. */
 function databaseUrl(environment: Environment): string | null {
-  const value = text(environment, 'DATABASE_URL');
+  const file = text(environment, 'DATABASE_URL_FILE');
+  const direct = text(environment, 'DATABASE_URL');
+  if (file !== undefined && direct !== undefined) {
+    throw new Refusal('DATABASE_URL and DATABASE_URL_FILE are both set: keep the one that is meant.');
+  }
+  const value = file === undefined ? direct : secretIn(file, 'DATABASE_URL_FILE');
   if (value === undefined) return null;
-  const allowed = 'the owner’s URL, postgresql://user:password@host:port/database';
   const url = URL.canParse(value) ? new URL(value) : null;
   if (url === null || !/^postgres(ql)?:$/.test(url.protocol) || url.pathname.length < 2 || url.username === '') {
-    throw bad('DATABASE_URL', allowed);
+    const allowed = 'the owner’s URL, postgresql://user:password@host:port/database';
+    throw file === undefined ? bad('DATABASE_URL', allowed) : bad('DATABASE_URL_FILE', `a file that holds ${allowed}`);
   }
   return value;
+}
+
+function secretIn(file: string, variable: string): string {
+  try {
+    return readFileSync(file, 'utf8').trim();
+  } catch (error) {
+    throw new Refusal(`The file of ${variable} cannot be read (${(error as NodeJS.ErrnoException).code}).`);
+  }
 }
 
 function origin(environment: Environment): string {

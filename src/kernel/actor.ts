@@ -1,4 +1,4 @@
-/** The role codes of the public contract. A role that is not here does not exist. */
+/** The role codes of the public contract, and those of machines. A role that is not here does not exist. */
 export const ROLES = [
   'physician',
   'nurse',
@@ -15,6 +15,7 @@ export const ROLES = [
   'integrator',
   'patient',
   'guardian',
+  'reminder_service',
 ] as const;
 export type Role = (typeof ROLES)[number];
 
@@ -30,6 +31,10 @@ export interface Actor {
   readonly reference: string;
   /** Care teams of which the account is a member now. */
   readonly careTeamIds: readonly string[];
+  /** Patients for whom the account may speak now: oneself, or those whose guardian one is. Empty for staff. */
+  readonly patientIds: readonly string[];
+  /** True where the tenant demands a second factor of this role and the session was started without one. */
+  readonly factorMissing: boolean;
   /** ISO 3166-1 alpha-2 country of the tenant: how a national phone number is read. */
   readonly country: string;
   /** IANA time zone of the tenant: what "today" means in a policy. */

@@ -67,11 +67,14 @@ export interface AttributeDeclaration {
 /**
  * A row fact that a policy condition may name. Facts are NOT NULL, in the table and in memory alike.
  * `column`: a column of the noun's table. `overlap`: an array column meets an attribute of the actor.
- * `today`: a child row that starts within the tenant's calendar day exists.
+ * `today`: a child row that starts within the tenant's calendar day exists. `listed`: a uuid column is one of an
+ * attribute of the actor. `consent`: what the patient decided for a purpose; policies name it as `<name>.<purpose>`.
  */
 export type FactDeclaration = { readonly name: string } & (
   | { readonly source: 'column'; readonly column: string; readonly kind: 'text' | 'integer' | 'boolean' | 'uuid' }
   | { readonly source: 'overlap'; readonly column: string; readonly actorAttribute: 'careTeamIds' }
+  | { readonly source: 'listed'; readonly column: string; readonly actorAttribute: 'patientIds' }
+  | { readonly source: 'consent'; readonly column: string }
   | {
       readonly source: 'today';
       readonly table: string;
@@ -93,6 +96,11 @@ export interface NounDeclaration {
   /** An array column of the subject's row that repeats a living child: kept in the statement that inserts the child. */
   readonly order: { readonly field: string; readonly direction: 'ASC' | 'DESC' };
   readonly maintains: { readonly column: string; readonly from: string } | null;
+  /**
+   * Of rows that replace each other: the newest with the same `key` counts, from one instant until the first of some others.
+   * All are names of columns.
+   */
+  readonly inForce?: { readonly key: string; readonly from: string; readonly until: readonly string[] };
   readonly attributes: ReadonlyMap<string, AttributeDeclaration>;
 }
 

@@ -44,7 +44,7 @@ export function dayIn(timeZone: string, instant: Date): { start: Date; end: Date
 }
 
 /** Midnight of a calendar date (`YYYY-MM-DD`) in a time zone; on a day without midnight, the first instant after it. */
-function midnightIn(timeZone: string, date: string): Date {
+export function midnightIn(timeZone: string, date: string): Date {
   const wanted = Date.parse(`${date}T00:00:00Z`);
   const guess = wanted - offsetAt(timeZone, new Date(wanted));
   return new Date(wanted - offsetAt(timeZone, new Date(guess)));

@@ -22,6 +22,8 @@ export type RecordKind =
   | 'CREATE'
   | 'UPDATE'
   | 'DELETE'
+  | 'EXPORT'
+  | 'DISCLOSE'
   | 'LOGIN'
   | 'LOGOUT'
   | 'POLICY'
@@ -54,6 +56,8 @@ export interface RecordDraft {
   /** Whether a reason was given; its text never enters. */
   readonly reason: boolean;
   readonly accesses: readonly Access[];
+  /** A file that was handed out: a name for it without personal values, and the SHA-256 (hexadecimal) of its bytes. */
+  readonly detail?: { readonly key: string; readonly sha256: string };
 }
 
 /** What a caller may keep to demand the proof of its record later. */
@@ -94,6 +98,9 @@ const fieldTexts = new WeakMap<object, string>();
 export function encodeRecord(draft: RecordDraft, stamp: RecordStamp, start?: LogStart): Buffer {
   const json =
     `{"accesses":${list(draft.accesses, access)},"actor":${textOrNull(draft.actor)},"code":${textOrNull(draft.code)}` +
+    (draft.detail === undefined
+      ? ''
+      : `,"detail":{"key":${text(draft.detail.key)},"sha256":${text(draft.detail.sha256)}}`) +
     `,"document":${textOrNull(draft.document)},"incarnation":${stamp.incarnation},"kind":"${draft.kind}"` +
     `,"log":${text(draft.log)},"number":${stamp.number},"operation":${text(draft.operation)}` +
     (start === undefined ? '' : `,"origin":${text(start.origin)}`) +

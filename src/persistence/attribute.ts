@@ -37,6 +37,7 @@ export interface NounOptions {
   readonly facts: readonly FactDeclaration[];
   readonly imported?: boolean;
   readonly maintains?: NounDeclaration['maintains'];
+  readonly inForce?: NounDeclaration['inForce'];
   readonly order: NounDeclaration['order'];
   readonly description: string;
   readonly interfaces?: () => (abstract new () => unknown)[];
@@ -137,6 +138,7 @@ export function Noun(options: NounOptions) {
       facts: options.facts,
       order: options.order,
       maintains: options.maintains ?? null,
+      inForce: options.inForce,
       imported: options.imported === true,
     });
     const noun = registry.noun(target.name);

@@ -1,5 +1,6 @@
 import pg from 'pg';
 import { Refusal } from '../config/refusal.js';
+import { prepareJobSchema } from './job-schema.js';
 import type { DatabaseUrls, Passwords } from './login.js';
 import { urlsFrom } from './login.js';
 import type { MigrationList } from './migrate.js';
@@ -50,7 +51,9 @@ export async function prepareDatabase(
     if ((rows[0]?.version ?? 0) < OLDEST_VERSION) throw new Refusal('The database is older than PostgreSQL 18.');
     await owner.query('SELECT pg_advisory_lock($1)', [ADVISORY_LOCK]);
     await ensureRoles(owner, passwords);
-    return migrate(ownerUrl, migrations);
+    const names = await migrate(ownerUrl, migrations);
+    await prepareJobSchema(owner);
+    return names;
   });
   await withClient(urls.app, 'the database as custodia_app', refusePrivileged);
   return { urls, migrated };

@@ -4,6 +4,7 @@
  */
 export type FaultKind =
   | 'unique'
+  | 'exclusion'
   | 'reference'
   | 'check'
   | 'serialization'
@@ -17,6 +18,7 @@ export type FaultKind =
 
 const KINDS: Readonly<Record<string, FaultKind>> = {
   '23505': 'unique',
+  '23P01': 'exclusion',
   '23503': 'reference',
   '23514': 'check',
   '23502': 'check',

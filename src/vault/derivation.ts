@@ -1,4 +1,4 @@
-import { createSecretKey, hkdfSync, type KeyObject } from 'node:crypto';
+import { createHmac, createSecretKey, hkdfSync, type KeyObject } from 'node:crypto';
 
 /** Length of every key in the tree, in bytes: AES-256 and HMAC-SHA-256 alike. */
 export const KEY_BYTES = 32;
@@ -10,7 +10,7 @@ const NO_SALT = Buffer.alloc(0);
  * that leaks from one use opens nothing of another.
  */
 export type KeyPurpose =
-  'root-id' | 'root-wrap' | 'subject-wrap' | 'commitment' | 'group' | 'index' | 'digest' | 'token';
+  'root-id' | 'root-wrap' | 'subject-wrap' | 'commitment' | 'group' | 'index' | 'digest' | 'token' | 'stream';
 
 /**
  * One byte string for a list of texts, and for no other list: each text is preceded by its length in bytes
@@ -27,6 +27,31 @@ export function deriveBytes(key: KeyObject, purpose: KeyPurpose, ...parts: strin
 
 export function deriveKey(key: KeyObject, purpose: KeyPurpose, ...parts: string[]): KeyObject {
   return intoKey(deriveBytes(key, purpose, ...parts));
+}
+
+/** A key of zeros: what HKDF extracts with where there is no salt (RFC 5869, 2.2). */
+const ZERO_KEY = createSecretKey(Buffer.alloc(KEY_BYTES));
+/** The number of the first and only block of the output (RFC 5869, 2.3). */
+const FIRST_BLOCK = Buffer.of(1);
+
+/**
+ * The first step of HKDF, for a key from which several grow: {@link expandBytes} gives the same bytes as
+ * {@link deriveBytes} of the raw key, and leaves this step to be done once. The buffer is zero afterwards.
+ */
+export function extractKey(raw: Buffer): KeyObject {
+  const extracted = intoKey(createHmac('sha256', ZERO_KEY).update(raw).digest());
+  raw.fill(0);
+  return extracted;
+}
+
+/** The second step: 32 bytes for one purpose of an extracted key. */
+export function expandBytes(extracted: KeyObject, purpose: KeyPurpose, ...parts: string[]): Buffer {
+  const info = canonical(['custodia', purpose, ...parts]);
+  return createHmac('sha256', extracted).update(info).update(FIRST_BLOCK).digest();
+}
+
+export function expandKey(extracted: KeyObject, purpose: KeyPurpose, ...parts: string[]): KeyObject {
+  return intoKey(expandBytes(extracted, purpose, ...parts));
 }
 
 /** Moves raw key bytes into a KeyObject; the buffer is zero afterwards. */

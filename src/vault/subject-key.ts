@@ -1,8 +1,9 @@
-import type { KeyObject } from 'node:crypto';
+import { timingSafeEqual, type KeyObject } from 'node:crypto';
 import type { DataGroup } from '../kernel/attribute.js';
 import { Failure } from '../kernel/failure.js';
-import { deriveKey } from './derivation.js';
+import { canonical, expandBytes, expandKey, extractKey, KEY_BYTES } from './derivation.js';
 import { openBytes, sealBytes } from './sealed-value.js';
+import type { SubjectKeyRow } from './vault.store.js';
 
 /** Where a sealed value belongs. It opens nowhere else. `subjectId` is the patient's id. */
 export interface SealAddress {
@@ -10,6 +11,13 @@ export interface SealAddress {
   readonly type: string;
   readonly rowId: string;
   readonly subjectId: string;
+}
+
+/** The key under which the subject keys of a tenant are wrapped. */
+export interface SubjectWrap {
+  readonly tenant: string;
+  readonly keyId: number;
+  readonly key: KeyObject;
 }
 
 /** Version of what a group's JSON means. Part of the group key and of every place. */
@@ -36,9 +44,22 @@ export class SubjectKey {
     tenant: string,
     private readonly subjectId: string,
     private readonly keyId: number,
+    /** From {@link extractKey}. */
     private readonly key: KeyObject,
   ) {
     this.head = part(tenant);
+  }
+
+  /** The key of a stored row. INTEGRITY_FAILED when it does not unwrap or is not the one that was committed to. */
+  static unwrap(wrap: SubjectWrap, row: SubjectKeyRow): SubjectKey {
+    const raw = openBytes(wrap.key, wrap.keyId, subjectKeyPlace(wrap.tenant, row.subjectId, row.keyId), row.wrapped);
+    if (raw === null || raw.length !== KEY_BYTES) throw subjectKeyChanged();
+    const key = extractKey(raw);
+    const commitment = commitmentOf(key, row.keyId);
+    if (row.commitment.length !== commitment.length || !timingSafeEqual(commitment, row.commitment)) {
+      throw subjectKeyChanged();
+    }
+    return new SubjectKey(wrap.tenant, row.subjectId, row.keyId, key);
   }
 
   seal(address: SealAddress, group: DataGroup, values: Readonly<Record<string, unknown>>): Buffer {
@@ -79,9 +100,14 @@ export class SubjectKey {
     return result;
   }
 
+  /** The key of one sealed stream (see sealed-stream.ts): it is gone when this key is. */
+  streamKey(label: string): KeyObject {
+    return expandKey(this.key, 'stream', label, String(this.keyId));
+  }
+
   private derive(group: DataGroup): GroupKey {
     const derived: GroupKey = {
-      key: deriveKey(this.key, 'group', group, String(SCHEMA_VERSION)),
+      key: expandKey(this.key, 'group', group, String(SCHEMA_VERSION)),
       tail: part(this.subjectId) + part(group) + part(String(SCHEMA_VERSION)) + part(String(this.keyId)),
     };
     this.groups[group] = derived;
@@ -100,6 +126,24 @@ export class SubjectKey {
     }
     return place.subarray(0, text.length);
   }
+}
+
+/** What binds a wrapped key to its place. */
+export function subjectKeyPlace(tenant: string, subjectId: string, keyId: number): Buffer {
+  return canonical(['subject key', tenant, subjectId, String(keyId)]);
+}
+
+/** What tells whether an unwrapped key is the one that was made: GCM alone does not commit to its key. */
+export function commitmentOf(extracted: KeyObject, keyId: number): Buffer {
+  return expandBytes(extracted, 'commitment', String(keyId));
+}
+
+function subjectKeyChanged(): Failure {
+  return new Failure(
+    'INTEGRITY_FAILED',
+    'The key of a subject was changed in the database.',
+    'Tell the security team: the table of subject keys must be restored.',
+  );
 }
 
 function part(text: string): string {

@@ -271,3 +271,26 @@ describe('tokens', () => {
     expect(vault.openToken('cursor', 'x', 'A'.repeat(1_000_000))).toBeNull();
   });
 });
+
+describe('keys of streams', () => {
+  test('repeat in another process, and in no other tenant, subject or label', async () => {
+    const other = await started();
+    await other.loadSubjectKeys('T-CN', [one]);
+    expect(other.streamKey('T-CN', 'export 1').equals(vault.streamKey('T-CN', 'export 1'))).toBe(true);
+    expect(other.subjectStreamKey('T-CN', one, 'a').equals(vault.subjectStreamKey('T-CN', one, 'a'))).toBe(true);
+    const all = [
+      vault.streamKey('T-CN', 'a'),
+      vault.streamKey('T-CN', 'b'),
+      vault.streamKey('T-US', 'a'),
+      vault.subjectStreamKey('T-CN', one, 'a'),
+      vault.subjectStreamKey('T-CN', one, 'b'),
+      vault.subjectStreamKey('T-CN', two, 'a'),
+      vault.subjectStreamKey('T-US', one, 'a'),
+    ];
+    expect(new Set(all.map((key) => key.export().toString('hex'))).size).toBe(all.length);
+  });
+
+  test('of a subject are gone with its key', () => {
+    expect(codeOf(() => vault.subjectStreamKey('T-CN', newId(), 'a'))).toBe('INTERNAL_SERVER_ERROR');
+  });
+});

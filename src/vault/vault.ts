@@ -1,13 +1,14 @@
-import { createHmac, randomBytes, timingSafeEqual, type KeyObject } from 'node:crypto';
+import { createHmac, randomBytes, type KeyObject } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
 import { Refusal } from '../config/refusal.js';
 import type { DataGroup } from '../kernel/attribute.js';
 import { Failure } from '../kernel/failure.js';
 import type { Database } from '../persistence/database.js';
-import { canonical, deriveBytes, deriveKey, intoKey, KEY_BYTES } from './derivation.js';
+import { BulkOpening, type SealedRow } from './bulk-opening.js';
+import { canonical, deriveKey, extractKey, intoKey, KEY_BYTES } from './derivation.js';
 import { FileRootKeyProvider, type RootKeyProvider } from './root-key.js';
-import { openBytes, sealBytes } from './sealed-value.js';
-import { SubjectKey, type SealAddress } from './subject-key.js';
+import { sealBytes } from './sealed-value.js';
+import { commitmentOf, SubjectKey, subjectKeyPlace, type SealAddress, type SubjectWrap } from './subject-key.js';
 import { TokenSealer } from './token.js';
 import { VaultStore, type SubjectKeyRow, type TenantKeyRow } from './vault.store.js';
 
@@ -46,6 +47,7 @@ interface TenantKey {
 export class Vault {
   private readonly tenants = new Map<string, TenantKey>();
   private readonly subjects: LRUCache<string, SubjectKey>;
+  private readonly bulk = new BulkOpening();
   private tokens: TokenSealer;
 
   constructor(
@@ -87,9 +89,9 @@ export class Vault {
     const raw = randomBytes(KEY_BYTES);
     const place = subjectKeyPlace(tenant, subjectId, FIRST_KEY_ID);
     const wrapped = sealBytes(subjectWrap, tenantKeyId, place, raw);
-    const key = intoKey(raw);
+    const key = extractKey(raw);
     this.subjects.set(cacheKey(tenant, subjectId), new SubjectKey(tenant, subjectId, FIRST_KEY_ID, key));
-    const commitment = deriveBytes(key, 'commitment', String(FIRST_KEY_ID));
+    const commitment = commitmentOf(key, FIRST_KEY_ID);
     return { tenantId: tenant, subjectId, keyId: FIRST_KEY_ID, wrapped, commitment };
   }
 
@@ -129,6 +131,17 @@ export class Vault {
   }
 
   /**
+   * Opens many rows for one who goes through all of them, in a thread of its own: one statement for their keys, which are
+   * not kept. The result has the values of each row, in order; none where the subject has no key any more.
+   */
+  async openRows(tenant: string, rows: readonly SealedRow[]): Promise<Record<string, unknown>[]> {
+    if (!this.tenants.has(tenant)) await this.loadTenantKey(tenant);
+    const subjects = new Set(rows.filter((row) => row.parts.length > 0).map((row) => row.address.subjectId));
+    const keys = subjects.size === 0 ? [] : await this.store.subjectKeys(tenant, [...subjects]);
+    return this.bulk.open(this.wrapOf(tenant), keys, rows);
+  }
+
+  /**
    * Equality index of a sealed field: HMAC-SHA-256 under a key of tenant and attribute (`Patient.phone`), cut to 8 bytes.
    * Equal input in two tenants or two attributes gives unrelated output. The caller normalises.
    */
@@ -150,6 +163,16 @@ export class Vault {
       .digest();
   }
 
+  /** The key of a sealed stream of the tenant (see sealed-stream.ts). `label` names the stream: each has its own key. */
+  streamKey(tenant: string, label: string): KeyObject {
+    return deriveKey(this.tenant(tenant).key, 'stream', label);
+  }
+
+  /** The key of a sealed stream of one subject: erased with the subject. The subject's key must be loaded. */
+  subjectStreamKey(tenant: string, subjectId: string, label: string): KeyObject {
+    return this.subjectKey({ tenant, subjectId }).streamKey(label);
+  }
+
   /** An opaque base64url token with `payload` inside, valid for this label and context only. */
   sealToken(label: string, context: string, payload: string): string {
     return this.tokens.seal(label, context, payload);
@@ -168,8 +191,8 @@ export class Vault {
     return found;
   }
 
-  private subjectKey(address: SealAddress): SubjectKey {
-    const key = this.subjects.get(cacheKey(address.tenant, address.subjectId));
+  private subjectKey(owner: Pick<SealAddress, 'tenant' | 'subjectId'>): SubjectKey {
+    const key = this.subjects.get(cacheKey(owner.tenant, owner.subjectId));
     if (key === undefined) {
       throw new Failure(
         'INTERNAL_SERVER_ERROR',
@@ -203,16 +226,12 @@ export class Vault {
   }
 
   private unwrapSubjectKey(tenant: string, row: SubjectKeyRow): void {
-    const { keyId: tenantKeyId, subjectWrap } = this.tenant(tenant);
-    const place = subjectKeyPlace(tenant, row.subjectId, row.keyId);
-    const raw = openBytes(subjectWrap, tenantKeyId, place, row.wrapped);
-    if (raw === null || raw.length !== KEY_BYTES) throw subjectKeyChanged();
-    const key = intoKey(raw);
-    const commitment = deriveBytes(key, 'commitment', String(row.keyId));
-    if (row.commitment.length !== commitment.length || !timingSafeEqual(commitment, row.commitment)) {
-      throw subjectKeyChanged();
-    }
-    this.subjects.set(cacheKey(tenant, row.subjectId), new SubjectKey(tenant, row.subjectId, row.keyId, key));
+    this.subjects.set(cacheKey(tenant, row.subjectId), SubjectKey.unwrap(this.wrapOf(tenant), row));
+  }
+
+  private wrapOf(tenant: string): SubjectWrap {
+    const { keyId, subjectWrap } = this.tenant(tenant);
+    return { tenant, keyId, key: subjectWrap };
   }
 }
 
@@ -222,16 +241,4 @@ function cacheKey(tenant: string, subjectId: string): string {
 
 function tenantKeyContext(tenant: string, keyId: number): string {
   return canonical(['tenant key', tenant, String(keyId)]).toString();
-}
-
-function subjectKeyPlace(tenant: string, subjectId: string, keyId: number): Buffer {
-  return canonical(['subject key', tenant, subjectId, String(keyId)]);
-}
-
-function subjectKeyChanged(): Failure {
-  return new Failure(
-    'INTEGRITY_FAILED',
-    'The key of a subject was changed in the database.',
-    'Tell the security team: the table of subject keys must be restored.',
-  );
 }
