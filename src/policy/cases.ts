@@ -6,7 +6,7 @@ import type { Decision, Facts, PolicyAction, Visibility } from './decision.js';
 import { PolicySchema } from './document.js';
 import type { PolicyEngine } from './engine.js';
 import { PolicyError, type PolicyProblem } from './error.js';
-import { fieldsOfGroup } from './rule.js';
+import { fieldsOfGroup, SHOWING } from './rule.js';
 
 /** What a case expects of one row that is read: groups or fields by state. What is not named is expected to be hidden. */
 interface ShownDocument {
@@ -22,7 +22,16 @@ type Expectation =
       readonly show?: Readonly<Record<string, ShownDocument>>;
       readonly write?: readonly string[];
       readonly lookup?: readonly string[];
+      readonly obligations?: readonly string[];
+      readonly keptBack?: { readonly denied?: readonly string[]; readonly missing?: readonly string[] };
     };
+interface CasesDocument {
+  readonly subject: string;
+  /** Facts of every row that does not say otherwise. */
+  readonly defaults?: Facts;
+  readonly rows: Readonly<Record<string, Facts>>;
+  readonly cases: readonly CaseDocument[];
+}
 interface CaseDocument {
   readonly name: string;
   readonly roles: readonly string[];
@@ -48,6 +57,9 @@ export interface PolicyCase {
     readonly states: ReadonlyMap<string, ReadonlyMap<string, string>>;
     readonly write: ReadonlySet<string> | null;
     readonly lookup: ReadonlySet<string> | null;
+    readonly obligations: ReadonlySet<string>;
+    /** Rows that consent alone keeps back, with the reason. */
+    readonly keptBack: ReadonlyMap<string, 'DENIED' | 'MISSING'>;
   } | null;
 }
 
@@ -55,6 +67,12 @@ export interface PolicyCase {
 export const CASE_TENANT = 'T-CN';
 /** The one care team that the actor of a case belongs to. */
 export const CASE_TEAM = '01900000-0000-7000-8000-0000000000ca';
+
+/** The patients for whom the actor of a case may speak. A row that is one of them has `isRepresented: true`. */
+export const CASE_PATIENTS: readonly string[] = Array.from(
+  { length: 64 },
+  (_, index) => `01900000-0000-7000-8000-0000000001${index.toString(16).padStart(2, '0')}`,
+);
 
 /** Stands in `show` for every expected row that is not named there. */
 const EVERY_ROW = 'all';
@@ -68,6 +86,8 @@ export function actorOf(role: Role): Actor {
     sessionId: '01900000-0000-7000-8000-0000000000ab',
     reference: '0'.repeat(32),
     careTeamIds: [CASE_TEAM],
+    patientIds: CASE_PATIENTS,
+    factorMissing: false,
     country: 'CN',
     timeZone: 'Asia/Shanghai',
   };
@@ -79,13 +99,14 @@ export function loadCases(directory: string, registry: AttributeRegistry, engine
   const problems: PolicyProblem[] = [];
   const cases = documents.flatMap((document) => {
     const refuse = (at: readonly (string | number)[], message: string) => problems.push(document.problem(at, message));
-    const value = document.value as { subject: string; rows: Record<string, Facts>; cases: CaseDocument[] };
+    const value = document.value as CasesDocument;
     const noun = registry.all().find((one) => one.type === value.subject);
     if (noun === undefined) {
       refuse(['subject'], `Unknown type "${value.subject}".`);
       return [];
     }
-    const rows = new Map(Object.entries(value.rows).map(([name, facts]) => [name, { tenant: CASE_TENANT, ...facts }]));
+    const base = { tenant: CASE_TENANT, ...value.defaults };
+    const rows = new Map(Object.entries(value.rows).map(([name, facts]) => [name, { ...base, ...facts }]));
     return value.cases.flatMap((one, index) => {
       const at = ['cases', index];
       one.roles.forEach((role, position) => {
@@ -123,7 +144,8 @@ function expectationOf(
   refuse: Refuse,
 ): PolicyCase['expected'] {
   if (expect === 'refused') return null;
-  for (const name of [...expect.rows, ...Object.keys(expect.show ?? {})]) {
+  const { denied = [], missing = [] } = expect.keptBack ?? {};
+  for (const name of [...expect.rows, ...denied, ...missing, ...Object.keys(expect.show ?? {})]) {
     if (!rows.has(name) && name !== EVERY_ROW) refuse(['expect'], `There is no row "${name}".`);
   }
   const shown = expect.show ?? {};
@@ -136,6 +158,11 @@ function expectationOf(
     states: new Map(states),
     write: expect.write === undefined ? null : new Set(expect.write),
     lookup: expect.lookup === undefined ? null : new Set(expect.lookup),
+    obligations: new Set(expect.obligations),
+    keptBack: new Map([
+      ...denied.map((name) => [name, 'DENIED'] as const),
+      ...missing.map((name) => [name, 'MISSING'] as const),
+    ]),
   };
 }
 
@@ -180,7 +207,9 @@ export function judge(one: PolicyCase, engine: PolicyEngine): string[] {
     if (missing !== null) return [`row ${name}: ${missing}`];
     const matched = decision.matches(facts);
     if (matched !== expected.rows.has(name)) return [`row ${name} is ${matched ? 'reached' : 'not reached'}`];
-    if (!matched || one.action !== 'read') return [];
+    const keptBack = decision.keptBack(facts);
+    if (keptBack !== (expected.keptBack.get(name) ?? null)) return [`row ${name} is ${keptBack ?? 'not'} kept back`];
+    if (!matched || !SHOWING.includes(one.action)) return [];
     return stateDifferences(name, expected.states.get(name), statesIn(decision.visibility(decision.bitsOf(facts))));
   });
   return [...differences, ...grantDifferences(decision, expected)];
@@ -212,6 +241,7 @@ function grantDifferences(decision: Decision, expected: NonNullable<PolicyCase['
   const pairs = [
     ['writes', decision.writableFields(), expected.write],
     ['looks up by', decision.lookup?.fields ?? new Set<string>(), expected.lookup],
+    ['obliges to', new Set(decision.obligations.map((one) => one.type)), expected.obligations],
   ] as const;
   return pairs.flatMap(([verb, actual, wanted]) => {
     const same = [...actual].sort().join(', ');

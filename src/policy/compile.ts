@@ -1,15 +1,17 @@
 import type { Role } from '../kernel/actor.js';
 import type { AttributeRegistry } from '../kernel/attribute.js';
 import type { Bundle } from './bundle.js';
-import { asSubject, type Where } from './condition.js';
+import { asSubject, conjunction, type Where } from './condition.js';
 import type { Guardrail } from './guardrail.js';
 import { buildAbility, type CaslRule, type PolicyAbility } from './matcher.js';
-import type { Permit } from './rule.js';
+import { SHOWING, type Permit } from './rule.js';
 
 /** A permit with the whole condition on its rows: what it inherits and its own; null is every row. */
 export interface Grant {
   readonly permit: Permit;
   readonly where: Where | null;
+  /** True where a consent clause bounds it, its own or one of the parent's. */
+  readonly consented: boolean;
 }
 
 /** The rules that apply to one role for one purpose, and CASL's ability made of them. */
@@ -17,6 +19,8 @@ export interface Compiled {
   readonly grants: readonly Grant[];
   readonly guardrails: readonly Guardrail[];
   readonly ability: PolicyAbility;
+  /** What would be reached without consent clauses, and what of it a denial keeps back; null where there is no clause. */
+  readonly lifted: { readonly ability: PolicyAbility; readonly denied: PolicyAbility } | null;
 }
 
 /**
@@ -24,18 +28,24 @@ export interface Compiled {
  * guardrails last, because CASL lets the last rule win: no permit can lift a guardrail.
  */
 export function compile(bundle: Bundle, registry: AttributeRegistry, role: Role | null, purpose: string): Compiled {
-  if (role === null) return { grants: [], guardrails: [], ability: buildAbility([]) };
+  if (role === null) return { grants: [], guardrails: [], ability: buildAbility([]), lifted: null };
   const permits = bundle.permits.filter((permit) => permit.roles.has(role) && permit.purposes.has(purpose));
   const guardrails = bundle.guardrails.filter((guardrail) => guardrail.appliesTo(role, purpose));
+  const rows = new PermittedRows(permits, guardrails, registry);
+  const forbids = guardrails.flatMap(guardrailRules);
+  const ability = (regard: Regard, among: readonly Permit[]) =>
+    buildAbility([...among.flatMap((permit) => permitRules(permit, rows.of(permit, regard))), ...forbids]);
   const grants = permits.map((permit): Grant => {
-    return { permit, where: conjunction([inheritedFrom(permit, permits, guardrails, registry), permit.where]) };
+    return { permit, where: rows.of(permit, 'kept'), consented: rows.consented(permit) };
   });
-  const rules = [...grants.flatMap(permitRules), ...guardrails.flatMap(guardrailRules)];
-  return { grants, guardrails, ability: buildAbility(rules) };
+  const consented = permits.filter((permit) => rows.consented(permit));
+  const lifted =
+    consented.length === 0 ? null : { ability: ability('lifted', permits), denied: ability('denied', consented) };
+  return { grants, guardrails, ability: ability('kept', permits), lifted };
 }
 
-/** One permit as CASL rules. `read:clear` always comes with `read`: what is clear is visible. */
-function permitRules({ permit, where }: Grant): CaslRule[] {
+/** One permit as CASL rules. `<action>:clear` always comes with the action: what is clear is visible. */
+function permitRules(permit: Permit, where: Where | null): CaslRule[] {
   const conditions = where === null ? {} : { conditions: where as never };
   const rule = (action: string, fields?: readonly string[]): CaslRule => ({
     action,
@@ -44,22 +54,17 @@ function permitRules({ permit, where }: Grant): CaslRule[] {
     ...conditions,
   });
   return [...permit.actions].flatMap((action) => {
-    if (action === 'lookup') return [rule(action)];
-    if (action !== 'read') return [rule(action, [...permit.writes])];
+    if (action === 'lookup' || action === 'accessReport') return [rule(action)];
+    if (!SHOWING.includes(action)) return [rule(action, [...permit.writes])];
     const clear = [...permit.shows].filter(([, shown]) => shown.clear).map(([field]) => field);
-    const read = rule('read', [...permit.shows.keys()]);
-    return clear.length === 0 ? [read] : [read, rule('read:clear', clear)];
+    const shown = rule(action, [...permit.shows.keys()]);
+    return clear.length === 0 ? [shown] : [shown, rule(`${action}:clear`, clear)];
   });
 }
 
-/** One guardrail as CASL rules. Forbidding `read` forbids `read:clear`; `*` is every action. */
 function guardrailRules(guardrail: Guardrail): CaslRule[] {
-  const actions = new Set(guardrail.actions);
-  if (actions.delete('*'))
-    for (const action of ['read', 'create', 'update', 'deactivate', 'lookup']) actions.add(action);
-  if (actions.has('read')) actions.add('read:clear');
   return [...guardrail.fields].map(([type, fields]) => ({
-    action: [...actions],
+    action: [...guardrail.actions],
     subject: type,
     inverted: true,
     ...(fields === null ? {} : { fields: [...fields] }),
@@ -67,27 +72,56 @@ function guardrailRules(guardrail: Guardrail): CaslRule[] {
   }));
 }
 
-/** The rows of the parent that the same role reads for the same purpose, as a condition on the child; null is all. */
-function inheritedFrom(
-  permit: Permit,
-  permits: readonly Permit[],
-  guardrails: readonly Guardrail[],
-  registry: AttributeRegistry,
-): Where | null {
-  const { subject } = registry.noun(permit.type);
-  if (!permit.inherits || typeof subject !== 'object') return null;
-  const readers = permits.filter((one) => one.type === subject.parent && one.actions.has('read'));
-  const forbids = guardrails.filter(
-    (one) => one.fields.get(subject.parent) === null && (one.actions.has('read') || one.actions.has('*')),
-  );
-  const everywhere = readers.some((reader) => reader.where === null);
-  const permitted = everywhere ? null : { $or: readers.map((reader) => asSubject(reader.where as Where)) };
-  const forbidden = forbids.map((one) => (one.where === null ? { $and: [] } : asSubject(one.where)));
-  return conjunction([permitted, forbidden.length === 0 ? null : { $nor: forbidden }]);
-}
+/** The rows of a permit as they are; with consent clauses lifted; or those that a clause keeps back because of a denial. */
+type Regard = 'kept' | 'lifted' | 'denied';
 
-function conjunction(members: readonly (Where | null)[]): Where | null {
-  const present = members.filter((member) => member !== null);
-  if (present.length === 0) return null;
-  return present.length === 1 ? (present[0] as Where) : { $and: present };
+class PermittedRows {
+  constructor(
+    private readonly permits: readonly Permit[],
+    private readonly guardrails: readonly Guardrail[],
+    private readonly registry: AttributeRegistry,
+  ) {}
+
+  /** The condition on the rows of a permit: what it inherits and its own; null is every row. */
+  of(permit: Permit, regard: Regard): Where | null {
+    if (regard === 'kept')
+      return conjunction([this.inherited(permit, 'kept'), permit.where, permit.consent?.kept ?? null]);
+    const parents = this.inherited(permit, 'lifted');
+    if (regard === 'lifted') return conjunction([parents, permit.where]);
+    const denied = permit.consent?.denied ?? null;
+    return {
+      $or: [
+        ...(denied === null ? [] : [conjunction([parents, permit.where, denied])]),
+        ...(this.readers(permit).some((reader) => this.consented(reader))
+          ? [conjunction([this.inherited(permit, 'denied'), permit.where])]
+          : []),
+      ],
+    };
+  }
+
+  consented(permit: Permit): boolean {
+    return permit.consent !== null || this.readers(permit).some((reader) => this.consented(reader));
+  }
+
+  /** The permits by which the same role reads the parent for the same purpose. */
+  private readers(permit: Permit): readonly Permit[] {
+    const parent = this.parentOf(permit);
+    return this.permits.filter((one) => one.type === parent && one.actions.has('read'));
+  }
+
+  private parentOf(permit: Permit): string | null {
+    const { subject } = this.registry.noun(permit.type);
+    return permit.inherits && typeof subject === 'object' ? subject.parent : null;
+  }
+
+  /** The rows of the parent that are read, as a condition on the child; null is all. */
+  private inherited(permit: Permit, regard: Regard): Where | null {
+    const parent = this.parentOf(permit);
+    if (parent === null) return null;
+    const read = this.readers(permit).map((reader) => this.of(reader, regard));
+    const permitted = read.includes(null) ? null : { $or: read.map((where) => asSubject(where as Where)) };
+    const forbids = this.guardrails.filter((one) => one.fields.get(parent) === null && one.actions.has('read'));
+    const forbidden = forbids.map((one) => (one.where === null ? { $and: [] } : asSubject(one.where)));
+    return conjunction([permitted, forbidden.length === 0 ? null : { $nor: forbidden }]);
+  }
 }

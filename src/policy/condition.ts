@@ -1,5 +1,7 @@
 import type { Actor } from '../kernel/actor.js';
+import type { FactDeclaration } from '../kernel/attribute.js';
 import { Failure } from '../kernel/failure.js';
+import { isId } from '../kernel/identifier.js';
 
 /** Comparisons that are equal in memory and in SQL, by construction and by test. Everything else is refused at load. */
 export const COMPARISONS = ['$eq', '$ne', '$in', '$nin', '$lt', '$lte', '$gt', '$gte', '$exists'] as const;
@@ -7,10 +9,37 @@ export const CONNECTIVES = ['$and', '$or', '$nor'] as const;
 export const RANGES: readonly string[] = ['$lt', '$lte', '$gt', '$gte'];
 
 /** Attributes of the actor that a condition may name as `$user.<attribute>`, with their kinds. */
-export const ACTOR_ATTRIBUTES = { id: 'uuid', tenant: 'text', careTeamIds: 'uuid[]' } as const;
+export const ACTOR_ATTRIBUTES = { id: 'uuid', tenant: 'text', careTeamIds: 'uuid[]', patientIds: 'uuid[]' } as const;
 export type ActorAttributeName = keyof typeof ACTOR_ATTRIBUTES;
 /** All that a rule may know of who asks, beside role and purpose. */
 export type ActorAttributes = Pick<Actor, ActorAttributeName>;
+
+/** What a patient decided for a purpose. An entry that has expired is NONE, like none at all. */
+export const CONSENT_STATES = ['PERMIT', 'DENY', 'NONE'] as const;
+export type ConsentState = (typeof CONSENT_STATES)[number];
+
+/** What the values of a fact are. */
+export type FactKind = 'text' | 'integer' | 'boolean' | 'uuid' | 'consent';
+
+export function kindOf(fact: FactDeclaration): FactKind {
+  if (fact.source === 'column') return fact.kind;
+  return fact.source === 'consent' ? 'consent' : 'boolean';
+}
+
+/** True where a value is one of the fact's kind: null never is. */
+export function isOfKind(value: unknown, kind: FactKind): boolean {
+  if (kind === 'integer') return Number.isSafeInteger(value);
+  if (kind === 'boolean') return typeof value === 'boolean';
+  if (kind === 'consent') return (CONSENT_STATES as readonly unknown[]).includes(value);
+  return typeof value === 'string' && (kind === 'text' || isId(value));
+}
+
+/** Both of them, all of them: a null member is no restriction, and null is the conjunction of none. */
+export function conjunction(members: readonly (Where | null)[]): Where | null {
+  const present = members.filter((member) => member !== null);
+  if (present.length === 0) return null;
+  return present.length === 1 ? (present[0] as Where) : { $and: present };
+}
 
 /** A condition over row facts in the query form of the policy files, with placeholders replaced. */
 export type Where = { readonly [key: string]: unknown };

@@ -16,7 +16,7 @@ export interface PolicyContext {
   readonly timeZone: string;
 }
 
-export const POLICY_ACTIONS = ['read', 'create', 'update', 'deactivate', 'lookup'] as const;
+export const POLICY_ACTIONS = ['read', 'create', 'update', 'deactivate', 'lookup', 'export', 'accessReport'] as const;
 export type PolicyAction = (typeof POLICY_ACTIONS)[number];
 
 export interface FieldView {
@@ -54,12 +54,27 @@ export interface Decision {
   readonly usesSubject: boolean;
   /** SQL boolean: the rows this action reaches. The tenant is always part of it. */
   rowPredicate(aliases: Aliases, bind: Bind, context: PolicyContext): string;
+  /** True where a consent clause bounds a permit that took part, its own or one of the parent's. */
+  readonly usesConsent: boolean;
+  /**
+   * SQL boolean: rows that the actor would reach but for a consent clause: reached with all clauses lifted and not reached
+   * now; tenant and guardrails hold on both sides. `FALSE` where no clause takes part.
+   */
+  butForConsentPredicate(aliases: Aliases, bind: Bind, context: PolicyContext): string;
+  /**
+   * SQL boolean, asked of such rows: the patient denied what a permit that would reach the row asks for. Else the consent
+   * is missing. Denials that concern other permits, which do not reach the row anyway, are not told.
+   */
+  consentDeniedPredicate(aliases: Aliases, bind: Bind, context: PolicyContext): string;
   /**
    * The row predicate of a row that is not in a table yet: its own facts are given, only facts of the subject are left
    * as SQL over `subject`, an alias of the subject's table. For guarded inserts of child rows.
    */
   insertPredicate(facts: Facts, subject: string, bind: Bind, context: PolicyContext): string;
-  /** SQL integer: one bit per row-dependent condition; `0` when nothing depends on the row. */
+  /**
+   * SQL integer: one bit per row-dependent condition; `0` when nothing depends on the row. It means nothing for a row that
+   * the row predicate does not reach.
+   */
   visibilityBits(aliases: Aliases, bind: Bind, context: PolicyContext): string;
   /** States of all fields for a row with these bits. The same object for the same bits. */
   visibility(bits: number): Visibility;
@@ -69,6 +84,8 @@ export interface Decision {
   clearFor(field: string): 'always' | 'sometimes' | 'never';
   /** In-memory twin of `rowPredicate`. */
   matches(facts: Facts): boolean;
+  /** In-memory twin of the two consent predicates: why a row is kept back by consent alone; null where it is not. */
+  keptBack(facts: Facts): 'DENIED' | 'MISSING' | null;
   /** In-memory twin of `visibilityBits`. */
   bitsOf(facts: Facts): number;
   /** Fields that a create, update or deactivate may set. Empty for every other action. */

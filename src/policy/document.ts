@@ -72,6 +72,18 @@ function startOf(node: unknown): number | undefined {
   return (node as Node | undefined)?.range?.[0];
 }
 
+/** Compiled schemas by their text: compiling one takes longer than reading all policies. */
+const validators = new Map<string, ValidateFunction>();
+
+function validatorOf(text: string): ValidateFunction {
+  const known = validators.get(text);
+  if (known !== undefined) return known;
+  const ajv = new Ajv2020({ allErrors: true, strict: true, strictTypes: false, strictRequired: false });
+  const made = ajv.compile(JSON.parse(text) as object);
+  validators.set(text, made);
+  return made;
+}
+
 /** The JSON Schema (2020-12) that every policy file obeys. */
 export class PolicySchema {
   private readonly validate: ValidateFunction;
@@ -79,9 +91,7 @@ export class PolicySchema {
 
   constructor(directory: string) {
     this.text = readFileSync(path.join(directory, '_schema', 'policy.schema.json'), 'utf8');
-    this.validate = new Ajv2020({ allErrors: true, strict: true, strictTypes: false, strictRequired: false }).compile(
-      JSON.parse(this.text) as object,
-    );
+    this.validate = validatorOf(this.text);
   }
 
   /** Everything in a document that the schema refuses, one problem per line and message. */

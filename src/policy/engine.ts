@@ -8,6 +8,7 @@ import { PolicyError } from './error.js';
 import { Plan } from './plan.js';
 import { PlannedDecision } from './planned-decision.js';
 import { settingOf, type RuleSetting } from './rule.js';
+import { locateFact } from './sql.js';
 import type { FieldClass, OperationGrant } from './vocabulary.js';
 
 const ACTOR_LIMIT = 10_000;
@@ -16,7 +17,7 @@ type PlansByType = ReadonlyMap<string, ReadonlyMap<PolicyAction, Plan>>;
 
 /**
  * The policies in force. Rules are compiled once per role and purpose, when they are loaded; a decision adds the actor.
- * Decisions are kept per actor attributes: whoever changes care teams gets new ones with the next request.
+ * Decisions are kept per actor attributes: whoever changes care teams or patients gets new ones with the next request.
  */
 export class PolicyEngine {
   readonly version: string;
@@ -26,6 +27,8 @@ export class PolicyEngine {
   readonly files: number;
   /** Ids of all permits and guardrails. */
   readonly ruleIds: readonly string[];
+  /** Purposes for which some rule asks a patient's consent: a row that is judged in memory says its state for each. */
+  readonly consentScopes: readonly string[];
   /** The closed list of operations with what each asks the policy. */
   readonly operations: ReadonlyMap<string, OperationGrant>;
   /** Plans by role, purpose, type and action. */
@@ -52,6 +55,7 @@ export class PolicyEngine {
       this.plans.set(role, new Map(purposes.map((purpose) => [purpose, this.plansFor(role, purpose, directory)])));
     }
     this.denials = this.plansFor(null, '', directory);
+    this.consentScopes = this.askedScopes();
   }
 
   /** Reads, checks and compiles the policies of a directory. Throws PolicyError with everything that is wrong. */
@@ -91,18 +95,29 @@ export class PolicyEngine {
     const ofActor = this.requests.get(actor) ?? this.decisionsOf(actor);
     const known = ofActor.get(plan);
     if (known !== undefined) return known;
-    const { id, tenant, careTeamIds } = actor;
-    const made = new PlannedDecision(plan, { id, tenant, careTeamIds }, purpose);
+    const { id, tenant, careTeamIds, patientIds } = actor;
+    const made = new PlannedDecision(plan, { id, tenant, careTeamIds, patientIds }, purpose);
     ofActor.set(plan, made);
     return made;
   }
 
   private decisionsOf(actor: Actor): Map<Plan, PlannedDecision> {
-    const key = `${actor.id} ${actor.careTeamIds.join(' ')} ${actor.tenant}`;
+    const key = `${actor.id} ${actor.careTeamIds.join(' ')} / ${actor.patientIds.join(' ')} / ${actor.tenant}`;
     const known = this.decisions.get(key) ?? new Map<Plan, PlannedDecision>();
     this.decisions.set(key, known);
     this.requests.set(actor, known);
     return known;
+  }
+
+  private askedScopes(): string[] {
+    const plans = [...this.plans.values()].flatMap((byPurpose) =>
+      [...byPurpose.values()].flatMap((byType) => [...byType.values()].flatMap((byAction) => [...byAction.values()])),
+    );
+    const scopes = plans.flatMap((plan) => {
+      const { noun, parent } = plan.setting;
+      return plan.factNames.flatMap((name) => locateFact(noun, parent, name)?.scope ?? []);
+    });
+    return [...new Set(scopes)].sort();
   }
 
   private plansFor(role: Role | null, purpose: string, directory: string): PlansByType {

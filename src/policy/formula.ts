@@ -35,10 +35,15 @@ export const isNever = (formula: Formula): boolean => 'any' in formula && formul
 
 /** The value of a formula where bit n of `bits` says whether condition n holds. */
 export function evaluate(formula: Formula, bits: number): boolean {
-  if ('condition' in formula) return (bits & (1 << formula.condition)) !== 0;
-  if ('not' in formula) return !evaluate(formula.not, bits);
-  if ('all' in formula) return formula.all.every((member) => evaluate(member, bits));
-  return formula.any.some((member) => evaluate(member, bits));
+  return holds(formula, (condition) => (bits & (1 << condition)) !== 0);
+}
+
+/** The value of a formula where each condition is asked for by its number. */
+export function holds(formula: Formula, condition: (number: number) => boolean): boolean {
+  if ('condition' in formula) return condition(formula.condition);
+  if ('not' in formula) return !holds(formula.not, condition);
+  if ('all' in formula) return formula.all.every((member) => holds(member, condition));
+  return formula.any.some((member) => holds(member, condition));
 }
 
 /** The distinct conditions of one plan, in the order in which they were first met. */

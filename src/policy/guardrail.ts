@@ -1,8 +1,8 @@
-import type { AttributeRegistry, FactDeclaration } from '../kernel/attribute.js';
-import type { Where } from './condition.js';
+import type { AttributeRegistry } from '../kernel/attribute.js';
+import { kindOf, type Where } from './condition.js';
+import { POLICY_ACTIONS } from './decision.js';
 import type { DocumentPath } from './document.js';
-import { checkAudience, fieldsOfGroup } from './rule.js';
-import { locateFact } from './sql.js';
+import { checkAudience, factResolver, fieldsOfGroup } from './rule.js';
 import type { Vocabulary } from './vocabulary.js';
 import { readWhere, type FactResolver } from './where.js';
 
@@ -26,6 +26,7 @@ export interface GuardrailDocument extends Audience {
 /** A forbid that no permit can lift. */
 export interface Guardrail {
   readonly id: string;
+  /** Everything that is forbidden, written out; `<action>:clear` is the clear value of what the action shows. */
   readonly actions: ReadonlySet<string>;
   readonly where: Where | null;
   /** Per noun the fields that are forbidden; null where the whole row is. */
@@ -50,7 +51,7 @@ export function readGuardrail(
   const nouns = rule.subjects.flatMap((type) => known.get(type) ?? []);
   const resolvers = nouns.map((noun): FactResolver => {
     const parent = typeof noun.subject === 'object' ? registry.noun(noun.subject.parent) : null;
-    return (name) => locateFact(noun, parent, name)?.fact ?? null;
+    return factResolver(noun, parent, vocabulary);
   });
   const fields = new Map(
     nouns.map((noun) => {
@@ -66,7 +67,7 @@ export function readGuardrail(
   );
   return {
     id: rule.id,
-    actions: new Set(rule.actions),
+    actions: forbidden(rule.actions),
     where: rule.where === undefined ? null : readWhere(rule.where, [...at, 'where'], sharedFact(resolvers), refuse),
     fields,
     appliesTo: (role, purpose) =>
@@ -74,12 +75,23 @@ export function readGuardrail(
   };
 }
 
+/**
+ * What follows from forbidding an action: `*` is all of them; whoever may not read may not take the row out by an export or
+ * learn who read it; what is not shown is not shown in clear.
+ */
+function forbidden(actions: readonly string[]): Set<string> {
+  const set = new Set(actions);
+  if (set.delete('*')) for (const action of POLICY_ACTIONS) set.add(action);
+  if (set.has('read')) set.add('export').add('accessReport').add('read:clear');
+  if (set.has('export') || set.has('read:clear')) set.add('export:clear');
+  return set;
+}
+
 /** A fact that all nouns have, of the same kind; null else. */
 function sharedFact(resolvers: readonly FactResolver[]): FactResolver {
   return (name) => {
     const facts = resolvers.map((resolve) => resolve(name));
     const [first] = facts;
-    const kindOf = (fact: FactDeclaration) => (fact.source === 'column' ? fact.kind : 'boolean');
     if (first === undefined || first === null) return null;
     return facts.every((fact) => fact !== null && kindOf(fact) === kindOf(first)) ? first : null;
   };

@@ -1,9 +1,10 @@
 import type { AttributeDeclaration, DataGroup, MaskName } from '../kernel/attribute.js';
 import type { Compiled, Grant } from './compile.js';
 import { ActorAttribute, factsOf, type ActorAttributeName, type ConditionNode } from './condition.js';
+import { ConsentPlan } from './consent.js';
 import type { Aliases, FieldView, PolicyAction, Visibility } from './decision.js';
 import { all, Conditions, evaluate, formulaOf, isAlways, NEVER, type Formula } from './formula.js';
-import { WRITING, type Permit, type RuleSetting } from './rule.js';
+import { SHOWING, WRITING, type Permit, type RuleSetting } from './rule.js';
 import { locateFact, SqlCompiler, type Template } from './sql.js';
 import { maskStrength } from './vocabulary.js';
 
@@ -34,6 +35,8 @@ export class Plan {
   readonly writable: ReadonlySet<string>;
   readonly lookup: { fields: ReadonlySet<string>; perMinute: number; perDay: number } | null;
   readonly obligations: readonly { readonly type: string }[];
+  /** Null where no consent clause takes part: it then costs nothing. */
+  readonly consent: ConsentPlan | null;
   /** The facts that have to be supplied to judge a row in memory. */
   readonly factNames: readonly string[];
   /** Attributes that the actor must have, or the decision is refused. */
@@ -53,19 +56,19 @@ export class Plan {
     const permits = grants.map(({ permit }) => permit);
     this.allowed = permits.length > 0;
     this.row = formulaOf(compiled.ability, this.conditions, action, noun.type);
-    this.fields = action === 'read' ? this.fieldPlans(grants) : new Map();
+    this.fields = SHOWING.includes(action) ? this.fieldPlans(grants) : new Map();
     this.writable = this.allowed ? this.writableFields() : new Set();
     this.lookup = lookupOf(permits);
     this.obligations = [...new Map(permits.flatMap((one) => one.obligations).map((one) => [one.type, one])).values()];
     const guardrails = compiled.guardrails.filter((one) => {
-      return (
-        one.fields.has(noun.type) &&
-        (one.actions.has(action) || one.actions.has('*') || (action === 'read' && one.actions.has('read:clear')))
-      );
+      return one.fields.has(noun.type) && (one.actions.has(action) || one.actions.has(`${action}:clear`));
     });
+    const { lifted } = compiled;
+    const consented = lifted !== null && grants.some((grant) => grant.consented);
+    this.consent = consented ? new ConsentPlan(compiled, lifted, action, noun.type) : null;
     this.ruleIds = [...permits, ...(this.allowed ? guardrails : [])].map((one) => one.id);
     const nodes = this.conditions.list.map((one) => one.node);
-    this.factNames = [...new Set(['tenant', ...nodes.flatMap(factsOf)])];
+    this.factNames = [...new Set(['tenant', ...nodes.flatMap(factsOf), ...(this.consent?.factNames ?? [])])];
     this.usesSubject = this.factNames.some((name) => name.startsWith('subject.'));
     const attributes = new Set(['tenant' as const, ...nodes.flatMap((node) => this.attributesOf(node))]);
     this.actorAttributes = [...attributes].map((name) => new ActorAttribute(name));
@@ -88,9 +91,7 @@ export class Plan {
     const known = this.clearness.get(field);
     if (known !== undefined) return known;
     const clear = this.queryable(field);
-    const reached = Array.from({ length: 1 << this.conditions.list.length }, (_, bits) => bits).filter((bits) =>
-      evaluate(this.row, bits),
-    );
+    const reached = this.reachedBits();
     const inClear = reached.filter((bits) => evaluate(clear, bits)).length;
     const answer = inClear === 0 ? 'never' : inClear === reached.length ? 'always' : 'sometimes';
     if (this.setting.noun.attributes.has(field)) this.clearness.set(field, answer);
@@ -108,22 +109,40 @@ export class Plan {
       : ['FALSE'];
   }
 
+  /** SQL of one of the two questions about consent; FALSE where no clause takes part. */
+  consentTemplate(question: 'butFor' | 'denied', aliases: Aliases): Template {
+    const { consent } = this;
+    if (consent === null) return ['FALSE'];
+    return this.template(`${question} ${aliases.self} ${aliases.subject}`, () =>
+      this.within(consent[question], this.compiler(aliases), consent.conditions),
+    );
+  }
+
   bitsTemplate(aliases: Aliases): Template {
     return this.template(`bits ${aliases.self} ${aliases.subject}`, () => {
       if (this.fields.size === 0 || this.conditions.list.length === 0) return ['0'];
       const compiler = this.compiler(aliases);
-      const terms = this.conditions.list.map(({ node }, bit): Template => {
-        return [bit === 0 ? '(CASE WHEN ' : ' + CASE WHEN ', ...compiler.node(node), ` THEN ${1 << bit} ELSE 0 END`];
+      // What holds on every row that is reached is not asked twice: the row predicate stands in the same statement.
+      const known = this.reachedBits().reduce((common, bits) => common & bits, (1 << this.conditions.list.length) - 1);
+      const terms = this.conditions.list.flatMap(({ node }, bit): Template => {
+        if ((known & (1 << bit)) !== 0) return [];
+        return [' + CASE WHEN ', ...compiler.node(node), ` THEN ${1 << bit} ELSE 0 END`];
       });
-      return [...terms.flat(), ')'];
+      return terms.length === 0 ? [String(known)] : [`(${known}`, ...terms, ')'];
     });
   }
 
+  /** Every pattern of conditions that a row may have which the action reaches. */
+  private reachedBits(): number[] {
+    const patterns = Array.from({ length: 1 << this.conditions.list.length }, (_, bits) => bits);
+    return patterns.filter((bits) => evaluate(this.row, bits));
+  }
+
   /** SQL of the tenant and a formula. Conditions are facts about rows; the tenant stands before all of them. */
-  within(formula: Formula, compiler: SqlCompiler): Template {
+  within(formula: Formula, compiler: SqlCompiler, conditions = this.conditions): Template {
     const tenant = compiler.node({ operator: 'eq', field: 'tenant', value: new ActorAttribute('tenant') });
     if (isAlways(formula)) return ['(', ...tenant, ')'];
-    return ['(', ...tenant, ' AND ', ...compiler.formula(formula, this.conditions), ')'];
+    return ['(', ...tenant, ' AND ', ...compiler.formula(formula, conditions), ')'];
   }
 
   compiler(aliases: Aliases, known: Readonly<Record<string, unknown>> = {}): SqlCompiler {
@@ -131,7 +150,7 @@ export class Plan {
     return new SqlCompiler((name) => {
       const found = locateFact(noun, parent, name);
       if (found === null) throw new Error(`${noun.type} has no fact ${name}.`);
-      return { fact: found.fact, alias: aliases[found.of] };
+      return { fact: found.fact, alias: aliases[found.of], scope: found.scope };
     }, known);
   }
 
@@ -157,9 +176,9 @@ export class Plan {
           attribute.field,
           {
             attribute,
-            visible: this.asOpenAsSources(attribute, (field) => this.ask('read', field)),
+            visible: this.asOpenAsSources(attribute, (field) => this.ask(this.action, field)),
             clear: this.asOpenAsSources(attribute, (field) =>
-              all([this.ask('read', field), this.ask('read:clear', field)]),
+              all([this.ask(this.action, field), this.ask(`${this.action}:clear`, field)]),
             ),
             masks,
           },
@@ -234,7 +253,7 @@ export class Plan {
     if (node.value instanceof ActorAttribute) return [node.value.attribute];
     const { noun, parent } = this.setting;
     const fact = locateFact(noun, parent, node.field)?.fact;
-    return fact?.source === 'overlap' ? [fact.actorAttribute] : [];
+    return fact?.source === 'overlap' || fact?.source === 'listed' ? [fact.actorAttribute] : [];
   }
 }
 

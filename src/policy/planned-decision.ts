@@ -1,11 +1,12 @@
-import type { ActorAttributes } from './condition.js';
+import { isOfKind, kindOf, type ActorAttributes } from './condition.js';
 import type { Aliases, Bind, Decision, Facts, PolicyAction, PolicyContext, Visibility } from './decision.js';
 import { evaluate } from './formula.js';
 import { SubjectRow } from './matcher.js';
 import type { Plan } from './plan.js';
+import { SHOWING } from './rule.js';
 import { locateFact, render, type Template } from './sql.js';
 
-/** A plan with the actor filled in. It keeps the actor's id, tenant and care teams, nothing of a session. */
+/** A plan with the actor filled in. It keeps the actor's id, tenant, care teams and patients, nothing of a session. */
 export class PlannedDecision implements Decision {
   constructor(
     private readonly plan: Plan,
@@ -39,9 +40,20 @@ export class PlannedDecision implements Decision {
   get obligations(): Decision['obligations'] {
     return this.plan.obligations;
   }
+  get usesConsent(): boolean {
+    return this.plan.consent !== null;
+  }
 
   rowPredicate(aliases: Aliases, bind: Bind, context: PolicyContext): string {
     return this.render(this.plan.rowTemplate(aliases), bind, context);
+  }
+
+  butForConsentPredicate(aliases: Aliases, bind: Bind, context: PolicyContext): string {
+    return this.render(this.plan.consentTemplate('butFor', aliases), bind, context);
+  }
+
+  consentDeniedPredicate(aliases: Aliases, bind: Bind, context: PolicyContext): string {
+    return this.render(this.plan.consentTemplate('denied', aliases), bind, context);
   }
 
   insertPredicate(facts: Facts, subject: string, bind: Bind, context: PolicyContext): string {
@@ -72,7 +84,11 @@ export class PlannedDecision implements Decision {
   }
 
   bitsOf(facts: Facts): number {
-    return this.plan.action === 'read' ? this.holding(facts) : 0;
+    return SHOWING.includes(this.plan.action) ? this.holding(facts) : 0;
+  }
+
+  keptBack(facts: Facts): 'DENIED' | 'MISSING' | null {
+    return this.plan.consent?.judge(this.type, this.checked(facts), this.actor) ?? null;
   }
 
   writableFields(): ReadonlySet<string> {
@@ -93,9 +109,8 @@ export class PlannedDecision implements Decision {
     const { noun, parent } = this.plan.setting;
     for (const name of this.plan.factNames) {
       const fact = locateFact(noun, parent, name)?.fact;
-      const kind = fact?.source === 'column' ? fact.kind : 'boolean';
-      const type = kind === 'integer' ? 'number' : kind === 'boolean' ? 'boolean' : 'string';
-      if (wanted(name) && (!Object.hasOwn(facts, name) || typeof facts[name] !== type)) {
+      const kind = fact === undefined ? 'text' : kindOf(fact);
+      if (wanted(name) && (!Object.hasOwn(facts, name) || !isOfKind(facts[name], kind))) {
         throw new Error(`The fact ${noun.type}.${name} was not supplied as ${kind}.`);
       }
     }

@@ -7,16 +7,19 @@ import {
   type NounDeclaration,
 } from '../kernel/attribute.js';
 import type { Where } from './condition.js';
+import { readConsent, type ConsentClause, type ConsentDocument } from './consent.js';
 import type { PolicyAction } from './decision.js';
 import type { DocumentPath } from './document.js';
 import { locateFact } from './sql.js';
 import { isAtLeast, isMask, type FieldClass, type Vocabulary } from './vocabulary.js';
-import { readWhere } from './where.js';
+import { readWhere, type FactResolver } from './where.js';
 
 type Refuse = (at: DocumentPath, message: string) => void;
 
 /** The actions that set fields: a rule for them says which. */
 export const WRITING: readonly PolicyAction[] = ['create', 'update', 'deactivate'];
+/** The actions that show fields, in clear or masked: a rule for them says which. */
+export const SHOWING: readonly PolicyAction[] = ['read', 'export'];
 
 export interface Shown {
   readonly clear: boolean;
@@ -34,6 +37,7 @@ export interface Permit {
   /** True where the rule reaches only rows whose parent the same role may read for the same purpose. */
   readonly inherits: boolean;
   readonly where: Where | null;
+  readonly consent: ConsentClause | null;
   readonly shows: ReadonlyMap<string, Shown>;
   readonly writes: ReadonlySet<string>;
   readonly lookup: { readonly exact: readonly string[]; readonly perMinute: number; readonly perDay: number } | null;
@@ -47,6 +51,7 @@ export interface RuleDocument {
   readonly actions: readonly PolicyAction[];
   readonly inherit?: string;
   readonly where?: unknown;
+  readonly consent?: ConsentDocument;
   readonly show?: Readonly<Partial<Record<'clear' | 'masked', readonly string[]>>>;
   readonly fields?: Readonly<Partial<Record<'clear' | 'masked' | 'hidden', readonly string[]>>>;
   readonly masks?: Readonly<Record<string, string>>;
@@ -71,6 +76,18 @@ export function settingOf(
 ): RuleSetting {
   const parent = typeof noun.subject === 'object' ? registry.noun(noun.subject.parent) : null;
   return { noun, parent, classes: classes.get(noun.type) ?? new Map(), vocabulary };
+}
+
+/** Facts that a condition on this noun may name; a consent only for a purpose that exists. */
+export function factResolver(
+  noun: NounDeclaration,
+  parent: NounDeclaration | null,
+  vocabulary: Vocabulary,
+): FactResolver {
+  return (name) => {
+    const found = locateFact(noun, parent, name);
+    return found === null || (found.scope !== null && !vocabulary.purposes.has(found.scope)) ? null : found.fact;
+  };
 }
 
 /** Refuses roles and purposes that do not exist. */
@@ -119,7 +136,7 @@ class PermitReader {
     if (rule.inherit !== undefined && rule.inherit !== parent?.type) {
       this.no(['inherit'], `${rule.inherit} is not the parent of ${noun.type}.`);
     }
-    const resolve = (name: string) => locateFact(noun, parent, name)?.fact ?? null;
+    const resolve = factResolver(noun, parent, setting.vocabulary);
     return {
       id: rule.id,
       type: noun.type,
@@ -128,6 +145,10 @@ class PermitReader {
       actions: new Set(rule.actions),
       inherits: rule.inherit !== undefined,
       where: rule.where === undefined ? null : readWhere(rule.where, [...this.at, 'where'], resolve, this.refuse),
+      consent:
+        rule.consent === undefined
+          ? null
+          : readConsent(rule.consent, setting, (path, message) => this.no(path, message)),
       shows: this.shows(),
       writes: this.writes(),
       lookup: this.lookup(),
@@ -161,10 +182,10 @@ class PermitReader {
     const { rule } = this;
     const can = (...actions: PolicyAction[]) => actions.some((action) => rule.actions.includes(action));
     for (const part of ['show', 'fields', 'masks'] as const) {
-      if (rule[part] !== undefined && !can('read')) this.no([part], `"${part}" needs the action read.`);
+      if (rule[part] !== undefined && !can(...SHOWING)) this.no([part], `"${part}" needs the action read or export.`);
     }
-    if (can('read') && rule.show === undefined && rule.fields === undefined)
-      this.no([], 'A rule for read shows something.');
+    if (can(...SHOWING) && rule.show === undefined && rule.fields === undefined)
+      this.no([], `A rule for ${can('read') ? 'read' : 'export'} shows something.`);
     if (can(...WRITING) !== (rule.write !== undefined)) {
       this.no([], 'The actions create, update and deactivate need "write", and only they have it.');
     }

@@ -1,6 +1,13 @@
 import type { FactDeclaration, NounDeclaration } from '../kernel/attribute.js';
 import { dayIn } from '../kernel/clock.js';
-import { ActorAttribute, operandOf, type ActorAttributes, type ConditionNode } from './condition.js';
+import {
+  ActorAttribute,
+  CONSENT_STATES,
+  operandOf,
+  type ActorAttributes,
+  type ConditionNode,
+  type ConsentState,
+} from './condition.js';
 import type { Aliases, Bind, Facts, PolicyContext } from './decision.js';
 import { isAlways, isNever, type Conditions, type Formula } from './formula.js';
 import { COMPARE } from './matcher.js';
@@ -26,7 +33,10 @@ const IDENTIFIER = /^[a-z_][a-z0-9_]{0,62}$/;
 const INNER_ALIAS = 'policy_row';
 const SQL_TYPES = { text: 'text', integer: 'bigint', boolean: 'boolean', uuid: 'uuid' } as const;
 type ColumnFact = Extract<FactDeclaration, { source: 'column' }>;
-type VirtualFact = Exclude<FactDeclaration, { source: 'column' }>;
+type ConsentFact = Extract<FactDeclaration, { source: 'consent' }>;
+type VirtualFact = Exclude<FactDeclaration, ColumnFact | ConsentFact>;
+/** A purpose stands in a path, not in a parameter: the pattern is that of the vocabulary. */
+const SCOPE = /^[A-Z]+(\.[A-Z]+)?$/;
 
 /** Refuses any identifier outside the closed pattern: identifiers are the only text that is not bound. */
 export function identifier(name: string): string {
@@ -35,23 +45,28 @@ export function identifier(name: string): string {
   return name;
 }
 
-/** A fact with the alias of the table it is read from. */
+/** A fact with the alias of the table it is read from, and the purpose that a consent is asked for. */
 export interface LocatedFact {
   readonly fact: FactDeclaration;
   readonly alias: string;
+  readonly scope: string | null;
 }
 
-/** Finds a fact of a noun, or of its parent as `subject.<fact>`. */
+/** Finds a fact of a noun, or of its parent as `subject.<fact>`. A consent is named `<fact>.<purpose>`. */
 export function locateFact(
   noun: NounDeclaration,
   parent: NounDeclaration | null,
   name: string,
-): { fact: FactDeclaration; of: keyof Aliases } | null {
+): { fact: FactDeclaration; of: keyof Aliases; scope: string | null } | null {
   const ofSubject = name.startsWith('subject.');
   const owner = ofSubject ? parent : noun;
   const wanted = ofSubject ? name.slice('subject.'.length) : name;
-  const fact = owner?.facts.find((candidate) => candidate.name === wanted);
-  return fact === undefined ? null : { fact, of: ofSubject ? 'subject' : 'self' };
+  const fact = owner?.facts.find((candidate) =>
+    candidate.source === 'consent' ? wanted.startsWith(`${candidate.name}.`) : candidate.name === wanted,
+  );
+  if (fact === undefined) return null;
+  const scope = fact.source === 'consent' ? wanted.slice(fact.name.length + 1) : null;
+  return { fact, of: ofSubject ? 'subject' : 'self', scope };
 }
 
 /**
@@ -94,9 +109,11 @@ export class SqlCompiler {
       const holds = COMPARE[operator] as (fact: unknown, operand: unknown) => boolean;
       return [({ actor }) => (holds(this.known[name], operandOf(value, actor)) ? 'TRUE' : 'FALSE')];
     }
-    const { fact, alias } = this.locate(name);
-    return fact.source === 'column'
-      ? column(`${identifier(alias)}.${identifier(fact.column)}`, fact, operator, value)
+    const { fact, alias, scope } = this.locate(name);
+    if (fact.source === 'column')
+      return column(`${identifier(alias)}.${identifier(fact.column)}`, fact, operator, value);
+    return fact.source === 'consent'
+      ? consent(`${identifier(alias)}.${identifier(fact.column)}`, scope ?? '', operator, value)
       : virtual(fact, identifier(alias), operator, value);
   }
 }
@@ -154,19 +171,49 @@ function virtual(fact: VirtualFact, alias: string, operator: string, value: unkn
   if (holds === undefined) throw new Error(`The comparison ${operator} has no SQL.`);
   const whenTrue = holds(true, value);
   if (whenTrue === holds(false, value)) return [whenTrue ? 'TRUE' : 'FALSE'];
-  const expression = fact.source === 'overlap' ? overlap(fact, alias) : startsToday(fact, alias);
+  const expression = fact.source === 'today' ? startsToday(fact, alias) : ofActor(fact, alias);
   return whenTrue ? expression : ['NOT ', ...expression];
 }
 
-function overlap(fact: Extract<FactDeclaration, { source: 'overlap' }>, alias: string): Template {
+/** A column that meets a list of the actor's. Without a list there is nothing to meet, and nothing to compare. */
+function ofActor(fact: Exclude<VirtualFact, { source: 'today' }>, alias: string): Template {
   const name = `${alias}.${identifier(fact.column)}`;
   const attribute = new ActorAttribute(fact.actorAttribute);
   return [
     ({ bind, actor }) => {
       const values = attribute.of(actor);
-      return values.length === 0 ? 'FALSE' : `(${name} && ${bind(values)}::uuid[] AND ${name} IS NOT NULL)`;
+      if (values.length === 0) return 'FALSE';
+      const list = `${bind(values)}::uuid[]`;
+      return `(${fact.source === 'overlap' ? `${name} && ${list}` : `${name} = ANY(${list})`} AND ${name} IS NOT NULL)`;
     },
   ];
+}
+
+/**
+ * What a patient decided for a purpose, out of `{"<purpose>": {"decision", "until"}}`. The states that satisfy the
+ * comparison are worked out first, so that one look into the document is left where nothing was decided. `until` is
+ * UTC in the fixed form of ECMAScript's toISOString: byte order is time order. A living entry of which the decision is
+ * not PERMIT counts as DENY: what cannot be read never opens.
+ */
+function consent(name: string, scope: string, operator: string, value: unknown): Template {
+  const holds = COMPARE[operator];
+  if (holds === undefined || value instanceof ActorAttribute) throw new Error(`${operator} has no SQL for a consent.`);
+  if (!SCOPE.test(scope)) throw new Error('A purpose is outside the closed pattern.');
+  const states = CONSENT_STATES.filter((state) => holds(state, value));
+  if (states.length === 0) return ['FALSE'];
+  if (states.length === CONSENT_STATES.length) return ['TRUE'];
+  const decided = (wanted: readonly ConsentState[]): Template => {
+    const decision = `(${name} -> '${scope}' ->> 'decision')`;
+    const sought =
+      wanted.length === 2
+        ? `${decision} IS NOT NULL`
+        : `COALESCE(${decision} ${wanted[0] === 'PERMIT' ? '=' : '<>'} 'PERMIT', FALSE)`;
+    const until = `(${name} -> '${scope}' ->> 'until')`;
+    const now = ({ bind, context }: Late): string => `${bind(context.now.toISOString())}::text`;
+    return [`(${sought} AND COALESCE(${until} > `, now, ' COLLATE "C", TRUE))'];
+  };
+  if (!states.includes('NONE')) return decided(states);
+  return ['NOT ', ...decided(CONSENT_STATES.filter((state) => !states.includes(state)))];
 }
 
 /**

@@ -1,9 +1,17 @@
 import type { FactDeclaration } from '../kernel/attribute.js';
-import { isId } from '../kernel/identifier.js';
-import { ACTOR_ATTRIBUTES, bindPlaceholders, COMPARISONS, CONNECTIVES, RANGES, type Where } from './condition.js';
+import {
+  ACTOR_ATTRIBUTES,
+  bindPlaceholders,
+  COMPARISONS,
+  CONNECTIVES,
+  isOfKind,
+  kindOf,
+  RANGES,
+  type FactKind,
+  type Where,
+} from './condition.js';
 import type { DocumentPath } from './document.js';
 
-type Kind = 'text' | 'integer' | 'boolean' | 'uuid';
 type Refuse = (at: DocumentPath, message: string) => void;
 
 /** Facts that a condition may name, by the name it uses. */
@@ -52,7 +60,7 @@ class WhereReader {
   private fact(name: string, value: unknown, at: DocumentPath): void {
     const fact = this.resolve(name);
     if (fact === null) return this.refuse(at, `"${name}" is not a declared fact.`);
-    const kind: Kind = fact.source === 'column' ? fact.kind : 'boolean';
+    const kind = kindOf(fact);
     if (!isMapping(value)) return this.operand(kind, '$eq', value, at);
     for (const [operator, operand] of Object.entries(value)) {
       if ((COMPARISONS as readonly string[]).includes(operator))
@@ -61,7 +69,7 @@ class WhereReader {
     }
   }
 
-  private operand(kind: Kind, operator: string, operand: unknown, at: DocumentPath): void {
+  private operand(kind: FactKind, operator: string, operand: unknown, at: DocumentPath): void {
     if (operator === '$exists') {
       if (typeof operand !== 'boolean') this.refuse(at, '$exists takes true or false.');
       return;
@@ -76,10 +84,12 @@ class WhereReader {
       return this.refuse(at, `${operator} takes a non-empty list.`);
     }
     const values = list ? (operand as unknown[]) : [operand];
-    if (!values.every((value) => isOfKind(value, kind))) this.refuse(at, `The fact is ${kind}: the value is not.`);
+    const placeholder = (value: unknown) => typeof value === 'string' && value.startsWith('$');
+    if (!values.every((value) => isOfKind(value, kind) && !placeholder(value)))
+      this.refuse(at, `The fact is ${kind}: the value is not.`);
   }
 
-  private placeholder(kind: Kind, operator: string, text: string, list: boolean, at: DocumentPath): void {
+  private placeholder(kind: FactKind, operator: string, text: string, list: boolean, at: DocumentPath): void {
     const name = text.slice('$user.'.length);
     const known = text.startsWith('$user.') && Object.hasOwn(ACTOR_ATTRIBUTES, name);
     if (!known) return this.refuse(at, `Unknown placeholder ${text}.`);
@@ -92,11 +102,4 @@ class WhereReader {
 
 function isMapping(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value) && Object.keys(value).length > 0;
-}
-
-function isOfKind(value: unknown, kind: Kind): boolean {
-  if (kind === 'integer') return Number.isSafeInteger(value);
-  if (kind === 'boolean') return typeof value === 'boolean';
-  if (typeof value !== 'string' || value.startsWith('$')) return false;
-  return kind === 'uuid' ? isId(value) : true;
 }

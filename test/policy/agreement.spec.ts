@@ -2,21 +2,23 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { createMongoAbility, type AbilityTuple, type MongoAbility } from '@casl/ability';
 import fc from 'fast-check';
 import type { PoolClient } from 'pg';
+import type { NounDeclaration } from '../../src/kernel/attribute.js';
 import { dayIn } from '../../src/kernel/clock.js';
 import { newId } from '../../src/kernel/identifier.js';
 import type { Facts } from '../../src/policy/decision.js';
 import { Conditions, evaluate, formulaOf } from '../../src/policy/formula.js';
 import { buildAbility, SubjectRow, type CaslRule } from '../../src/policy/matcher.js';
-import { render, SqlCompiler } from '../../src/policy/sql.js';
+import { locateFact, render, SqlCompiler } from '../../src/policy/sql.js';
 import { testDatabase, type TestDatabase } from '../support/postgres.js';
-import { ACTOR, FACTS, FIELDS, randomPolicy, randomRow, type RandomRow } from './random-policy.js';
+import { ACTOR, FACTS, FIELDS, NOW, randomPolicy, randomRow, SCOPES, type RandomRow } from './random-policy.js';
 
 const ROWS = 30;
 const POLICIES = 10_000;
 const BATCH = 50;
 const SEED = 20261121;
-const NOW = new Date('2026-11-21T04:00:00Z');
 const QUESTIONS: readonly (string | undefined)[] = [undefined, ...FIELDS];
+
+const THING = { type: 'Thing', facts: FACTS } as unknown as NounDeclaration;
 
 let database: TestDatabase;
 let client: PoolClient;
@@ -25,9 +27,16 @@ const rows: { id: string; facts: Facts }[] = [];
 /** In-memory facts of a random row, worked out independently of the SQL. */
 function factsOf(row: RandomRow): Facts {
   const day = dayIn(ACTOR.timeZone, NOW);
-  const { teams, children, ...columns } = row;
+  const { teams, children, consents, ...columns } = row;
+  const stateOf = (scope: string) => {
+    const entry = consents[scope];
+    if (entry === undefined || (entry.until !== null && new Date(entry.until) <= NOW)) return 'NONE';
+    return entry.decision === 'PERMIT' ? 'PERMIT' : 'DENY';
+  };
   return {
     ...columns,
+    ...Object.fromEntries(SCOPES.map((scope) => [`consent.${scope}`, stateOf(scope)])),
+    isListed: row.owner !== null && ACTOR.patientIds.includes(row.owner),
     inTeam: (teams ?? []).some((team) => ACTOR.careTeamIds.includes(team)),
     comesToday: children.some((hours) => {
       if (hours % 2 !== 0) return false;
@@ -41,11 +50,11 @@ beforeAll(async () => {
   database = await testDatabase();
   client = await database.owner.connect();
   await client.query(`
-    CREATE TEMPORARY TABLE thing (id uuid PRIMARY KEY, label text COLLATE "und-x-icu", note text, score integer, flag boolean, owner uuid, teams uuid[]);
+    CREATE TEMPORARY TABLE thing (id uuid PRIMARY KEY, label text COLLATE "und-x-icu", note text, score integer, flag boolean, owner uuid, teams uuid[], consents jsonb NOT NULL);
     CREATE TEMPORARY TABLE child (parent_id uuid NOT NULL, start_at timestamptz NOT NULL, label text NOT NULL);`);
   for (const row of fc.sample(randomRow, { numRuns: ROWS, seed: SEED })) {
     const id = newId();
-    await client.query('INSERT INTO thing VALUES ($1, $2, $3, $4, $5, $6, $7)', [
+    await client.query('INSERT INTO thing VALUES ($1, $2, $3, $4, $5, $6, $7, $8)', [
       id,
       row.label,
       row.note,
@@ -53,6 +62,7 @@ beforeAll(async () => {
       row.flag,
       row.owner,
       row.teams,
+      row.consents,
     ]);
     for (const hours of row.children) {
       const start = new Date(NOW.getTime() + hours * 3_600_000);
@@ -72,9 +82,9 @@ async function askSql(policies: readonly CaslRule[][]): Promise<Map<string, (boo
   const values: unknown[] = [];
   const bind = (value: unknown) => `$${values.push(value)}`;
   const compiler = new SqlCompiler((name) => {
-    const fact = FACTS.find((candidate) => candidate.name === name);
-    if (fact === undefined) throw new Error('A random policy named an unknown fact.');
-    return { fact, alias: 'thing' };
+    const located = locateFact(THING, null, name);
+    if (located === null) throw new Error('A random policy named an unknown fact.');
+    return { ...located, alias: 'thing' };
   });
   const late = { bind, actor: ACTOR, context: { now: NOW, timeZone: ACTOR.timeZone } };
   const expressions = policies.flatMap((rules) => {

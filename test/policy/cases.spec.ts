@@ -5,6 +5,7 @@ import type { FactDeclaration, NounDeclaration } from '../../src/kernel/attribut
 import { newId } from '../../src/kernel/identifier.js';
 import {
   actorOf,
+  CASE_PATIENTS,
   CASE_TEAM,
   CASE_TENANT,
   judge,
@@ -15,6 +16,7 @@ import {
 } from '../../src/policy/cases.js';
 import { POLICY_ACTIONS, type Facts } from '../../src/policy/decision.js';
 import { PolicyEngine } from '../../src/policy/engine.js';
+import { SHOWING } from '../../src/policy/rule.js';
 import { testDatabase, type TestDatabase } from '../support/postgres.js';
 import { registry } from './nouns.js';
 
@@ -40,28 +42,49 @@ const ids = new Map<string, Map<string, string>>();
 
 /** Columns of a fact table: every noun and its subject in a table of its own, with what the policy may ask and nothing else. */
 function columnsOf(noun: NounDeclaration): string[] {
-  const typeOf = (fact: FactDeclaration) =>
-    fact.source === 'column'
-      ? `${fact.column} ${SQL_TYPES[fact.kind]}`
-      : `${fact.source === 'overlap' ? fact.column : ''} uuid[]`;
-  const columns = noun.facts.filter((fact) => fact.source !== 'today').map((fact) => `${typeOf(fact)} NOT NULL`);
+  const typeOf = (fact: Exclude<FactDeclaration, { source: 'today' }>) => {
+    if (fact.source === 'column') return SQL_TYPES[fact.kind];
+    return fact.source === 'overlap' ? 'uuid[]' : fact.source === 'consent' ? 'jsonb' : 'uuid';
+  };
   const { subject } = noun;
-  return [
-    'id uuid PRIMARY KEY',
-    ...columns,
-    ...(typeof subject === 'object' ? [`${subject.foreignKey} uuid NOT NULL`] : []),
-  ];
+  const columns = new Map([['id', 'uuid PRIMARY KEY']]);
+  if (typeof subject === 'object') columns.set(subject.foreignKey, 'uuid NOT NULL');
+  for (const fact of noun.facts) {
+    if (fact.source !== 'today' && !columns.has(fact.column)) columns.set(fact.column, `${typeOf(fact)} NOT NULL`);
+  }
+  return [...columns].map(([name, type]) => `${name} ${type}`);
 }
 
+/** Patients for whom the actor may speak, one for each row that asks for one. */
+const represented = [...CASE_PATIENTS];
+
+/** Consents as they are stored. What is not there is NONE; now and then it is there and over. */
+function storedConsents(name: string, facts: Facts): Record<string, unknown> {
+  const scoped = Object.entries(facts).filter(([key]) => key.startsWith(`${name}.`));
+  return Object.fromEntries(
+    scoped.flatMap(([key, state], index) => {
+      const scope = key.slice(name.length + 1);
+      if (state !== 'NONE') return [[scope, { decision: state, until: index % 2 === 0 ? null : hoursFromNow(1) }]];
+      return index % 3 === 0
+        ? []
+        : [[scope, { decision: index % 3 === 1 ? 'PERMIT' : 'DENY', until: hoursFromNow(0) }]];
+    }),
+  );
+}
+
+const hoursFromNow = (hours: number) => new Date(NOW.getTime() + hours * 3_600_000).toISOString();
+
 async function insertRow(noun: NounDeclaration, facts: Facts, parentId: string | null): Promise<string> {
-  const id = newId();
-  const values = new Map<string, unknown>([['id', id]]);
+  const values = new Map<string, unknown>([['id', newId()]]);
   if (typeof noun.subject === 'object') values.set(noun.subject.foreignKey, parentId);
   for (const fact of noun.facts) {
     const value = facts[fact.name];
     if (fact.source === 'column') values.set(fact.column, value ?? (fact.kind === 'text' ? 'x' : newId()));
+    else if (fact.source === 'consent') values.set(fact.column, storedConsents(fact.name, facts));
+    else if (fact.source === 'listed') values.set(fact.column, value === true ? represented.pop() : newId());
     else if (fact.source === 'overlap') values.set(fact.column, value === true ? [newId(), CASE_TEAM] : [newId()]);
   }
+  const id = String(values.get('id'));
   const names = [...values.keys()];
   await client.query(
     `INSERT INTO ${noun.table} (${names.join(', ')}) VALUES (${names.map((_, index) => `$${index + 1}`).join(', ')})`,
@@ -124,8 +147,10 @@ async function differencesInSql(one: PolicyCase): Promise<string[]> {
   const bind = (value: unknown) => `$${values.push(value)}`;
   const context = { now: NOW, timeZone: 'Asia/Shanghai' };
   const join = parent === null ? '' : `JOIN ${registry.noun(parent.parent).table} p ON p.id = s.${parent.foreignKey}`;
-  const found = await client.query<{ id: string; reached: boolean | null; bits: number }>(
+  const found = await client.query<{ id: string; reached: boolean; but: boolean; denied: boolean; bits: number }>(
     `SELECT s.id, ${decision.rowPredicate(aliases, bind, context)} AS reached,
+       ${decision.butForConsentPredicate(aliases, bind, context)} AS but,
+       ${decision.consentDeniedPredicate(aliases, bind, context)} AS denied,
        ${decision.visibilityBits(aliases, bind, context)} AS bits FROM ${noun.table} s ${join}`,
     values,
   );
@@ -135,7 +160,9 @@ async function differencesInSql(one: PolicyCase): Promise<string[]> {
     const expected = one.expected?.rows.has(name) ?? false;
     if (row?.reached !== expected)
       return [`${one.place} (${one.role}, ${one.purpose}, ${one.action}): row ${name} is ${String(row?.reached)}`];
-    if (!expected || one.action !== 'read') return [];
+    const keptBack = row.but ? (row.denied ? 'DENIED' : 'MISSING') : undefined;
+    if (keptBack !== one.expected?.keptBack.get(name)) return [`${one.place}: row ${name} is kept back: ${keptBack}`];
+    if (!expected || !SHOWING.includes(one.action)) return [];
     return stateDifferences(name, one.expected?.states.get(name), statesIn(decision.visibility(row.bits)));
   });
 }

@@ -2,7 +2,7 @@ import { beforeEach, describe, expect, it } from '@jest/globals';
 import { Failure } from '../../src/kernel/failure.js';
 import type { Decision, PolicyAction } from '../../src/policy/decision.js';
 import type { PolicyEngine } from '../../src/policy/engine.js';
-import { ACTOR, CHILD, CONTEXT, FACTS, load, permit, rendered, SELF, statesOf, TEAM } from './small-policy.js';
+import { ACTOR, CHILD, CONTEXT, FACTS, load, permit, rendered, SELF, SELF_ID, statesOf, TEAM } from './small-policy.js';
 
 describe('a decision', () => {
   let engine: PolicyEngine;
@@ -61,6 +61,22 @@ describe('a decision', () => {
     expect(rendered((bind) => ask().rowPredicate(SELF, bind, CONTEXT)).values).toEqual(['T-CN', [TEAM]]);
   });
 
+  it('lets an actor who speaks for nobody reach nobody as represented', () => {
+    engine = load({ person: `[${permit('own', 'where: { isMe: true }, show: { clear: [public] }')}]` });
+    const nobody = ask('read', 'Person', { ...ACTOR, patientIds: [] });
+    expect(rendered((bind) => nobody.rowPredicate(SELF, bind, CONTEXT)).text).toMatch(/AND FALSE\)$/);
+    expect(rendered((bind) => ask().rowPredicate(SELF, bind, CONTEXT))).toEqual({
+      text: expect.stringContaining('(s.id = ANY($2::uuid[]) AND s.id IS NOT NULL)'),
+      values: ['T-CN', [SELF_ID]],
+    });
+    expect(ask().matches(FACTS)).toBe(false);
+    expect(ask().matches({ ...FACTS, isMe: true })).toBe(true);
+    const [team] = ACTOR.careTeamIds as [string];
+    const swapped = { ...ACTOR, careTeamIds: [], patientIds: [team, SELF_ID] };
+    expect(ask('read', 'Person', swapped)).not.toBe(ask());
+    expect(ask('read', 'Person', { ...swapped, careTeamIds: [team], patientIds: [SELF_ID] })).toBe(ask());
+  });
+
   it('asks for today in the time zone of the tenant', () => {
     engine = load({ person: `[${permit('now', 'where: { today: true }, show: { clear: [public] }')}]` });
     const [, , start, end] = rendered((bind) => ask().rowPredicate(SELF, bind, CONTEXT)).values;
@@ -104,6 +120,19 @@ describe('a decision', () => {
     expect(ask().visibility(1)).toBe(ask().visibility(1));
   });
 
+  it('does not ask twice for what the row predicate asks already', () => {
+    const bitsOf = () => rendered((bind) => ask().visibilityBits(SELF, bind, CONTEXT)).text;
+    engine = load({ person: `[${permit('own', 'where: { inTeam: true }, show: { clear: [public] }')}]` });
+    expect([bitsOf(), ask().bitsOf({ ...FACTS, inTeam: true })]).toEqual(['1', 1]);
+    engine = load({
+      person: `[${[
+        permit('own', 'where: { inTeam: true }, show: { clear: [public] }'),
+        permit('mine', 'where: { isMe: true }, show: { clear: [contact] }'),
+      ].join(', ')}]`,
+    });
+    expect(bitsOf()).toMatch(/^\(0 \+ CASE WHEN .* THEN 1 ELSE 0 END \+ CASE WHEN .* THEN 2 ELSE 0 END\)$/);
+  });
+
   it('opens only the groups of which a value is needed', () => {
     engine = load({
       person: `[${permit('base', 'fields: { clear: [id, decade], masked: [phone, note] }, masks: { phone: M_NULL }')}]`,
@@ -145,6 +174,55 @@ describe('a decision', () => {
     expect(ask().matches(FACTS)).toBe(true);
     engine = load({ person, guardrails: forbid('actions: [read], unless: { roles: [nurse] }') });
     expect(ask().matches(FACTS)).toBe(false);
+  });
+
+  it('decides an export by its own permits: rows, masks, clear fields and obligations', () => {
+    engine = load({
+      person: `[${[
+        permit('look', 'show: { clear: [public, contact] }'),
+        permit(
+          'take',
+          'where: { inTeam: true }, show: { clear: [public], masked: [contact] }, obligations: [{ type: stepUp }]',
+          'export',
+        ),
+        permit('who', 'where: { isMe: true }', 'accessReport'),
+      ].join(', ')}]`,
+    });
+    const team = { ...FACTS, inTeam: true };
+    expect(statesOf(ask('export'), team)).toMatchObject({ id: 'CLEAR', phone: 'M_PHONE', note: 'HIDDEN' });
+    expect(statesOf(ask(), team)).toMatchObject({ phone: 'CLEAR' });
+    expect([ask('export').clearFor('id'), ask('export').clearFor('phone')]).toEqual(['always', 'never']);
+    expect([ask('export').matches(FACTS), ask('export').matches(team)]).toEqual([false, true]);
+    expect(ask('export').obligations).toEqual([{ type: 'stepUp' }]);
+    expect(rendered((bind) => ask('export').clearPredicate('phone', SELF, bind, CONTEXT)).text).toMatch(/FALSE\)$/);
+    expect([ask().obligations, ask().ruleIds, ask('export').ruleIds]).toEqual([[], ['look'], ['take']]);
+    expect(ask('accessReport').matches({ ...FACTS, isMe: true })).toBe(true);
+    expect(ask('accessReport').matches(team)).toBe(false);
+    expect(new Set(Object.values(statesOf(ask('accessReport'), team)))).toEqual(new Set(['HIDDEN']));
+  });
+
+  it('forbids with reading what would tell the same: the export, and the report of who read', () => {
+    const person = `[${[
+      permit('look', 'show: { clear: [public, contact] }'),
+      permit('take', 'show: { clear: [public, contact] }', 'export'),
+      permit('who', '', 'accessReport').replace(',  }', ' }'),
+    ].join(', ')}]`;
+    const forbid = (rest: string) => `[{ id: no, effect: forbid, subjects: [Person], ${rest} }]`;
+    const reached = () => (['read', 'export', 'accessReport'] as const).map((action) => ask(action).matches(FACTS));
+    for (const action of ['read', '"*"']) {
+      engine = load({ person, guardrails: forbid(`actions: [${action}]`) });
+      expect(reached()).toEqual([false, false, false]);
+      expect(ask('export').ruleIds).toEqual(['take', 'no']);
+    }
+    engine = load({ person, guardrails: forbid('actions: [export]') });
+    expect(reached()).toEqual([true, false, true]);
+    engine = load({ person, guardrails: forbid('actions: [accessReport]') });
+    expect(reached()).toEqual([true, true, false]);
+    engine = load({ person, guardrails: forbid('actions: ["read:clear"], groups: [contact]') });
+    expect(statesOf(ask('export'))).toMatchObject({ id: 'CLEAR', phone: 'M_PHONE' });
+    engine = load({ person, guardrails: forbid('actions: [read], groups: [contact]') });
+    expect(statesOf(ask('export'))).toMatchObject({ id: 'CLEAR', phone: 'HIDDEN' });
+    expect(ask('accessReport').matches(FACTS)).toBe(true);
   });
 
   it('takes fields of a guardrail out of every write', () => {

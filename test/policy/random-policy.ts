@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import type { Actor } from '../../src/kernel/actor.js';
 import type { FactDeclaration } from '../../src/kernel/attribute.js';
-import { bindPlaceholders, type Where } from '../../src/policy/condition.js';
+import { bindPlaceholders, CONSENT_STATES, kindOf, type Where } from '../../src/policy/condition.js';
 import type { CaslRule } from '../../src/policy/matcher.js';
 
 const IDS = [
@@ -20,9 +20,15 @@ export const ACTOR: Actor = {
   sessionId: IDS[1],
   reference: '0'.repeat(32),
   careTeamIds: [IDS[0], IDS[1]],
+  patientIds: [IDS[1], IDS[2]],
+  factorMissing: false,
   country: 'CN',
   timeZone: 'Asia/Shanghai',
 };
+
+export const NOW = new Date('2026-11-21T04:00:00Z');
+/** Purposes of which one is the beginning of the other. */
+export const SCOPES = ['CAREMGT', 'CAREMGT.EDU'] as const;
 
 /** Facts of every source; unlike those of real nouns, the columns may be null. */
 export const FACTS: readonly FactDeclaration[] = [
@@ -31,6 +37,8 @@ export const FACTS: readonly FactDeclaration[] = [
   { name: 'score', source: 'column', column: 'score', kind: 'integer' },
   { name: 'flag', source: 'column', column: 'flag', kind: 'boolean' },
   { name: 'owner', source: 'column', column: 'owner', kind: 'uuid' },
+  { name: 'isListed', source: 'listed', column: 'owner', actorAttribute: 'patientIds' },
+  { name: 'consent', source: 'consent', column: 'consents' },
   { name: 'inTeam', source: 'overlap', column: 'teams', actorAttribute: 'careTeamIds' },
   {
     name: 'comesToday',
@@ -42,7 +50,22 @@ export const FACTS: readonly FactDeclaration[] = [
   },
 ];
 
+/** The names by which a condition asks for a fact: a consent by each purpose. */
+const NAMED = FACTS.flatMap((fact): { fact: FactDeclaration; name: string }[] =>
+  fact.source === 'consent'
+    ? SCOPES.map((scope) => ({ fact, name: `${fact.name}.${scope}` }))
+    : [{ fact, name: fact.name }],
+);
+
+/** As the consents of a patient are stored. */
+export interface StoredConsent {
+  readonly decision: string;
+  readonly until: string | null;
+  readonly at: string;
+}
+
 export interface RandomRow {
+  readonly consents: Readonly<Partial<Record<string, StoredConsent>>>;
   readonly label: string | null;
   readonly note: string | null;
   readonly score: number | null;
@@ -58,7 +81,18 @@ const text = fc.constantFrom(...TEXTS);
 const integer = fc.integer({ min: -3, max: 3 });
 const uuid = fc.constantFrom(...IDS);
 
+/** Decisions without an end, with one that is over, that comes, and that is this very millisecond. */
+const consent = fc.record({
+  decision: fc.constantFrom('PERMIT', 'PERMIT', 'DENY', 'DENY', 'WITHDRAWN'),
+  until: fc.option(
+    fc.constantFrom(-31_536_000_000, -1, 0, 1, 31_536_000_000).map((by) => new Date(NOW.getTime() + by).toISOString()),
+    { nil: null },
+  ),
+  at: fc.constant('2026-01-01T00:00:00.000Z'),
+});
+
 export const randomRow: fc.Arbitrary<RandomRow> = fc.record({
+  consents: fc.dictionary(fc.constantFrom(...SCOPES, 'HRESCH'), consent, { maxKeys: 3 }),
   label: nullable(text),
   note: nullable(text),
   score: nullable(integer),
@@ -68,11 +102,17 @@ export const randomRow: fc.Arbitrary<RandomRow> = fc.record({
   children: fc.array(fc.integer({ min: -40, max: 40 }), { maxLength: 2 }),
 });
 
-const operands = { text, integer, boolean: fc.boolean(), uuid } as const;
-const placeholder = { text: '$user.tenant', integer: null, boolean: null, uuid: '$user.id' } as const;
+const operands = {
+  text,
+  integer,
+  boolean: fc.boolean(),
+  uuid,
+  consent: fc.constantFrom(...CONSENT_STATES),
+} as const;
+const placeholder = { text: '$user.tenant', integer: null, boolean: null, uuid: '$user.id', consent: null } as const;
 
 function comparisonOf(fact: FactDeclaration, stock: boolean): fc.Arbitrary<unknown> {
-  const kind = fact.source === 'column' ? fact.kind : 'boolean';
+  const kind = kindOf(fact);
   const value = operands[kind] as fc.Arbitrary<unknown>;
   const bound = placeholder[kind];
   const equal = stock || bound === null ? value : fc.oneof({ weight: 4, arbitrary: value }, fc.constant(bound));
@@ -102,11 +142,11 @@ function comparisonOf(fact: FactDeclaration, stock: boolean): fc.Arbitrary<unkno
 }
 
 function wheres(stock: boolean): fc.Arbitrary<Where> {
-  const facts = stock ? FACTS.filter((fact) => fact.source === 'column') : FACTS;
+  const facts = stock ? NAMED.filter(({ fact }) => fact.source === 'column') : NAMED;
   const leaf = fc
     .uniqueArray(fc.constantFrom(...facts), { minLength: 0, maxLength: 2 })
     .chain((chosen) =>
-      fc.tuple(...chosen.map((fact) => comparisonOf(fact, stock).map((value) => [fact.name, value] as const))),
+      fc.tuple(...chosen.map(({ fact, name }) => comparisonOf(fact, stock).map((value) => [name, value] as const))),
     )
     .map((entries) => Object.fromEntries(entries) as Where);
   if (stock) return leaf;

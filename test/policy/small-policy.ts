@@ -6,6 +6,8 @@ import { PolicyEngine } from '../../src/policy/engine.js';
 import { Workbench } from './workbench.js';
 
 export const TEAM = '01900000-0000-7000-8000-0000000000aa';
+/** The person for whom the actor speaks. */
+export const SELF_ID = '01900000-0000-7000-8000-0000000000ad';
 export const ACTOR: Actor = {
   id: '01900000-0000-7000-8000-0000000000ab',
   tenant: 'T-CN',
@@ -13,6 +15,8 @@ export const ACTOR: Actor = {
   sessionId: '01900000-0000-7000-8000-0000000000ac',
   reference: '0'.repeat(32),
   careTeamIds: [TEAM],
+  patientIds: [SELF_ID],
+  factorMissing: false,
   country: 'CN',
   timeZone: 'Asia/Shanghai',
 };
@@ -38,7 +42,7 @@ function attribute(field: string, rest: Partial<AttributeDeclaration>): Attribut
 }
 
 /** A person with a secret name, facets of it, and letters to the person. */
-function smallRegistry(): AttributeRegistry {
+export function smallRegistry(): AttributeRegistry {
   const registry = new AttributeRegistry();
   const person = [
     attribute('id', { kind: 'id', group: 'public', mask: 'M_SAME' }),
@@ -57,6 +61,8 @@ function smallRegistry(): AttributeRegistry {
       { name: 'tenant', source: 'column', column: 'tenant_id', kind: 'text' },
       { name: 'status', source: 'column', column: 'status', kind: 'text' },
       { name: 'owner', source: 'column', column: 'owner', kind: 'uuid' },
+      { name: 'isMe', source: 'listed', column: 'id', actorAttribute: 'patientIds' },
+      { name: 'consent', source: 'consent', column: 'consents' },
       { name: 'inTeam', source: 'overlap', column: 'teams', actorAttribute: 'careTeamIds' },
       {
         name: 'today',
@@ -101,6 +107,7 @@ const ROLE_LINES = [
   'integrator',
   'patient',
   'guardian',
+  'reminder_service',
 ].map((role) => `  ${role}: [PATADMIN]`);
 
 interface Setting {
@@ -127,7 +134,16 @@ export function load({ person, letter = '[]', guardrails = '[]', classes = '{}' 
 /** One permit of the physician for TREAT, in YAML's flow form. */
 export const permit = (id: string, rest: string, action: PolicyAction = 'read') =>
   `{ id: ${id}, effect: permit, roles: [physician], purposes: [TREAT], actions: [${action}], ${rest} }`;
-export const FACTS = { tenant: 'T-CN', status: 'active', owner: ACTOR.id, inTeam: false, today: false };
+export const FACTS = {
+  tenant: 'T-CN',
+  status: 'active',
+  owner: ACTOR.id,
+  inTeam: false,
+  isMe: false,
+  today: false,
+  'consent.TREAT': 'NONE',
+  'consent.PATADMIN': 'NONE',
+};
 export const statesOf = (decision: Decision, facts: Record<string, unknown> = FACTS) =>
   Object.fromEntries(
     [...decision.visibility(decision.bitsOf(facts)).fields].map(([field, { state, mask }]) => [field, mask ?? state]),
