@@ -6,16 +6,22 @@ import { ROLES, type Role } from '../kernel/actor.js';
 import { SystemClock } from '../kernel/clock.js';
 import { newId } from '../kernel/identifier.js';
 import { bareDraft } from '../ledger/record.js';
-import { ensureTenants } from '../persistence/tenant.store.js';
+import { demandFactor, ensureTenants } from '../persistence/tenant.store.js';
 import { runCommand, withDatabase, type CommandInput, type OpenDatabase } from './command.js';
+
+/** Nobody signs in as a machine. */
+const PERSONS: readonly string[] = ROLES.filter((role) => role !== 'reminder_service');
 
 const usage = `Usage: npm run organisation -- tenant <CODE> --name <text> --country <ISO 3166-1> --time-zone <IANA name>
        npm run organisation -- account <CODE> --role <role> --email <address>     (password: one line on standard input)
+       npm run organisation -- factor <CODE> --roles <role,role,…|none>
 
   tenant    makes a tenant with its keys and its log; one that exists stays as it is. Restart running servers afterwards.
   account   makes an account and prints its id; an e-mail that has an account keeps it as it is
+  factor    says which roles must use a second factor, in place of those that had to: running servers obey within a second.
+            Who has none yet can enrol one and do nothing else
 
-  Roles: ${ROLES.join(', ')}`;
+  Roles: ${PERSONS.join(', ')}`;
 
 async function makeTenant(code: string, { values }: CommandInput, database: OpenDatabase): Promise<void> {
   const tenant = {
@@ -34,7 +40,7 @@ async function makeTenant(code: string, { values }: CommandInput, database: Open
 
 async function makeAccount(tenant: string, { values }: CommandInput, database: OpenDatabase): Promise<void> {
   const role = required(values, 'role');
-  if (!(ROLES as readonly string[]).includes(role)) throw new Refusal(`There is no role ${role}.\n${usage}`, 2);
+  if (!PERSONS.includes(role)) throw new Refusal(`There is no role ${role}.\n${usage}`, 2);
   const email = required(values, 'email');
   const password = await lineOfInput();
   await composed(database, async ({ identity, ledger, tenants }) => {
@@ -47,6 +53,21 @@ async function makeAccount(tenant: string, { values }: CommandInput, database: O
     });
     process.stdout.write(`account ${account.id}\n`);
   });
+}
+
+/** Recorded before it takes effect: a demand that is in the ledger and was not made can be made again. */
+async function setFactor(tenant: string, { values }: CommandInput, database: OpenDatabase): Promise<void> {
+  const named = required(values, 'roles');
+  const roles = named === 'none' ? [] : named.split(',').map((role) => role.trim());
+  for (const role of roles) {
+    if (!PERSONS.includes(role)) throw new Refusal(`There is no role ${role}.\n${usage}`, 2);
+  }
+  await composed(database, async ({ ledger, tenants }) => {
+    if (!tenants.includes(tenant)) throw new Refusal(`There is no tenant ${tenant}; there are ${tenants.join(', ')}.`);
+    await ledger.writer.append(bareDraft(tenant, 'factor.demand', 'POLICY', newId()));
+    await demandFactor(database.ownerUrl, tenant, [...new Set(roles)]);
+  });
+  process.stdout.write(`factor ${tenant} ${roles.join(',') || 'none'}\n`);
 }
 
 async function composed(database: OpenDatabase, work: (composition: Composition) => Promise<void>): Promise<void> {
@@ -76,15 +97,15 @@ async function lineOfInput(): Promise<string> {
 }
 
 const text = { type: 'string' } as const;
+const ACTIONS = { tenant: makeTenant, account: makeAccount, factor: setFactor } as const;
 await runCommand({
   usage,
-  options: { name: text, country: text, 'time-zone': text, role: text, email: text },
+  options: { name: text, country: text, 'time-zone': text, role: text, roles: text, email: text },
   words: [2, 2],
   async run(input) {
     const [what = '', code = ''] = input.positionals;
-    if (what !== 'tenant' && what !== 'account') throw new Refusal(usage, 2);
-    await withDatabase(readConfiguration(), (database) =>
-      what === 'tenant' ? makeTenant(code, input, database) : makeAccount(code, input, database),
-    );
+    if (!Object.hasOwn(ACTIONS, what)) throw new Refusal(usage, 2);
+    const action = ACTIONS[what as keyof typeof ACTIONS];
+    await withDatabase(readConfiguration(), (database) => action(code, input, database));
   },
 });

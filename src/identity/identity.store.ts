@@ -3,9 +3,6 @@ import type { Role } from '../kernel/actor.js';
 import type { Database } from '../persistence/database.js';
 import type { Queryable, Statement } from '../persistence/statement.js';
 
-/** No tenant's own: the sign-in counters belong to it, because they count whether or not the named tenant exists. */
-export const SYSTEM = 'system';
-
 export interface AccountRow {
   readonly id: string;
   readonly reference: string;
@@ -19,92 +16,49 @@ export interface SignInRow {
   readonly reference: string | null;
   readonly password_hash: string | null;
   readonly disabled: boolean;
+  /** The confirmed factor of the account, and whether the tenant demands one of its role. */
+  readonly factor_id: string | null;
+  readonly sealed_secret: string | null;
+  readonly factor_demanded: boolean;
 }
 
-export interface SessionRow extends AccountRow {
-  readonly session_id: string;
+/** All that an actor is made of, as it is now, but for the session. */
+export interface ActorRow extends AccountRow {
   readonly care_team_ids: readonly string[];
+  readonly patient_ids: readonly string[];
   readonly time_zone: string;
   readonly country: string;
+}
+
+export interface SessionRow extends ActorRow {
+  readonly session_id: string;
+  readonly factor_missing: boolean;
   readonly last_seen_at: Date;
   readonly expires_at: Date;
   readonly ended_at: Date | null;
   readonly disabled_at: Date | null;
 }
 
-/** How often was tried, this attempt included. `account` is null when the address alone is enough to refuse. */
-export interface Attempts {
-  readonly address: number;
-  readonly account: number | null;
-}
-
-/** How many failures lock, for how long, and for how long failures are added up. Milliseconds. */
-export interface AttemptLimits {
-  readonly address: number;
-  readonly account: number;
-  readonly duration: number;
-}
-
 export type Rotation =
   { readonly outcome: 'unknown' } | { readonly outcome: 'rotated' | 'reused' | 'ended'; readonly session: SessionRow };
 
-export type EndReason = 'SIGN_OUT' | 'REFRESH_REUSED' | 'DISABLED';
+export type EndReason = 'SIGN_OUT' | 'REFRESH_REUSED' | 'DISABLED' | 'RECOVERY' | 'FACTOR_CHANGED';
 
-/** The only SQL over accounts, sessions, refresh tokens and sign-in counters. */
+/** The only SQL over accounts and refresh tokens; over sessions too, but for what a second factor does to them. */
 export class IdentityStore {
   constructor(private readonly database: Database) {}
-
-  /**
-   * Counts an attempt as failed before it is made, in one statement: however many arrive at once, no more than the limit
-   * are admitted. A crash between this and `forgive` leaves a failure too many, never one too few.
-   */
-  async countAttempt(address: Buffer, account: Buffer, limits: AttemptLimits, now: Date): Promise<Attempts> {
-    const [row] = await this.database.query<Attempts>(SYSTEM, {
-      name: 'identity_count_attempt',
-      text: COUNT_ATTEMPT,
-      values: [
-        SYSTEM,
-        address,
-        account,
-        limits.address,
-        limits.account,
-        now,
-        new Date(now.getTime() - limits.duration),
-        new Date(now.getTime() + limits.duration),
-      ],
-    });
-    return row as Attempts;
-  }
-
-  /** After a success: the account starts anew; of the address only this attempt is taken back, or one account would clear it. */
-  async forgive(address: Buffer, account: Buffer, limits: AttemptLimits, now: Date): Promise<void> {
-    await this.database.query(SYSTEM, {
-      name: 'identity_forgive_address',
-      text: `UPDATE sign_in_attempt
-                SET failures = greatest(failures - 1, 0),
-                    locked_until = CASE WHEN failures > $3::integer THEN locked_until END
-              WHERE tenant_id = $1 AND key = $2 AND assert_tenant($1)`,
-      values: [SYSTEM, address, limits.address],
-    });
-    await this.database.query(SYSTEM, {
-      name: 'identity_forget_attempts',
-      text: `DELETE FROM sign_in_attempt
-              WHERE tenant_id = $1 AND assert_tenant($1) AND (key = $2 OR key IN (
-                    SELECT old.key FROM sign_in_attempt old
-                     WHERE old.tenant_id = $1 AND old.window_start < $3 AND coalesce(old.locked_until, $4) <= $4
-                     ORDER BY old.window_start LIMIT 100 FOR UPDATE SKIP LOCKED))`,
-      values: [SYSTEM, account, new Date(now.getTime() - 2 * limits.duration), now],
-    });
-  }
 
   async signInRow(tenant: string, emailIndex: Buffer): Promise<SignInRow> {
     const [row] = await this.database.query<SignInRow>(tenant, {
       name: 'identity_sign_in',
       text: `SELECT tenant.id IS NOT NULL AS tenant_exists, account.id, account.reference, account.password_hash,
-                    account.disabled_at IS NOT NULL AS disabled
+                    account.disabled_at IS NOT NULL AS disabled, factor.id AS factor_id, factor.sealed_secret,
+                    coalesce(account.role = ANY (tenant.factor_roles), false) AS factor_demanded
                FROM (SELECT $1::text AS code WHERE assert_tenant($1::text)) asked
                LEFT JOIN tenant ON tenant.id = asked.code
-               LEFT JOIN account ON account.tenant_id = tenant.id AND account.email_index = $2`,
+               LEFT JOIN account ON account.tenant_id = tenant.id AND account.email_index = $2
+               LEFT JOIN totp_factor factor ON factor.tenant_id = account.tenant_id AND factor.account_id = account.id
+                     AND factor.confirmed_at IS NOT NULL AND factor.ended_at IS NULL`,
       values: [tenant, emailIndex],
     });
     return row as SignInRow;
@@ -112,22 +66,48 @@ export class IdentityStore {
 
   async createSession(
     tenant: string,
-    session: { id: string; accountId: string; refreshHash: Buffer; now: Date; expiresAt: Date },
+    session: {
+      id: string;
+      accountId: string;
+      refreshHash: Buffer;
+      now: Date;
+      expiresAt: Date;
+      /** When a second factor was shown; null where none was. */
+      factorAt: Date | null;
+    },
   ): Promise<void> {
     await this.database.query(tenant, {
       name: 'identity_create_session',
       text: `WITH started AS (
-               INSERT INTO session (tenant_id, id, account_id, created_at, last_seen_at, expires_at)
-               SELECT $1, $2, $3, $4, $4, $5 WHERE assert_tenant($1)
+               INSERT INTO session (tenant_id, id, account_id, created_at, last_seen_at, expires_at, factor_at)
+               SELECT $1, $2, $3, $4, $4, $5, $7 WHERE assert_tenant($1)
                RETURNING tenant_id, id, expires_at)
              INSERT INTO refresh_token (tenant_id, hash, session_id, created_at, expires_at)
              SELECT tenant_id, $6, id, $4, expires_at FROM started`,
-      values: [tenant, session.id, session.accountId, session.now, session.expiresAt, session.refreshHash],
+      values: [
+        tenant,
+        session.id,
+        session.accountId,
+        session.now,
+        session.expiresAt,
+        session.refreshHash,
+        session.factorAt,
+      ],
     });
   }
 
-  session(tenant: string, sessionId: string): Promise<SessionRow | null> {
-    return readSession((statement) => this.database.query(tenant, statement), tenant, sessionId);
+  session(tenant: string, sessionId: string, now: Date): Promise<SessionRow | null> {
+    return readSession((statement) => this.database.query(tenant, statement), tenant, sessionId, now);
+  }
+
+  /** The account as it is now, without a session; null where it is unknown or disabled. */
+  async livingAccount(tenant: string, accountId: string, now: Date): Promise<ActorRow | null> {
+    const rows = await this.database.query<ActorRow>(tenant, {
+      name: 'identity_account',
+      text: ACCOUNT,
+      values: [tenant, accountId, now],
+    });
+    return rows[0] ?? null;
   }
 
   /** Never moves backwards and never revives an ended session. */
@@ -163,7 +143,7 @@ export class IdentityStore {
         values: [tenant, hash, sessionId],
       });
       if (token === undefined) return { outcome: 'unknown' };
-      const session = await readSession((statement) => transaction.query(statement), tenant, sessionId);
+      const session = await readSession((statement) => transaction.query(statement), tenant, sessionId, now);
       if (session === null) return { outcome: 'unknown' };
       if (token.used) {
         await transaction.query(endSession(tenant, sessionId, 'REFRESH_REUSED', now));
@@ -195,7 +175,7 @@ export class IdentityStore {
   /** Does nothing when the e-mail has an account already. */
   async createAccount(
     tenant: string,
-    account: { emailIndex: Buffer; role: Role; passwordHash: string; now: Date },
+    account: { emailIndex: Buffer; role: Role; passwordHash: string | null; now: Date },
   ): Promise<void> {
     await this.database.query(tenant, {
       text: `INSERT INTO account (tenant_id, id, email_index, reference, role, password_hash, created_at)
@@ -231,8 +211,8 @@ export class IdentityStore {
 
 type Send = Queryable['query'];
 
-async function readSession(send: Send, tenant: string, sessionId: string): Promise<SessionRow | null> {
-  const rows = await send<SessionRow>({ name: 'identity_session', text: SESSION, values: [tenant, sessionId] });
+async function readSession(send: Send, tenant: string, sessionId: string, now: Date): Promise<SessionRow | null> {
+  const rows = await send<SessionRow>({ name: 'identity_session', text: SESSION, values: [tenant, sessionId, now] });
   return rows[0] ?? null;
 }
 
@@ -245,37 +225,26 @@ function endSession(tenant: string, sessionId: string, reason: EndReason, now: D
   };
 }
 
+/** What an actor is made of. $1 is the tenant, $3 is now: whom an account may speak for ends by itself. */
+const ACTOR = `
+         account.id, account.reference, account.role, tenant.time_zone, tenant.country,
+         ARRAY(SELECT member.care_team_id::text FROM care_team_member member
+                WHERE member.tenant_id = $1 AND member.account_id = account.id ORDER BY 1) AS care_team_ids,
+         ARRAY(SELECT DISTINCT person.patient_id::text FROM related_person person
+                WHERE person.tenant_id = $1 AND person.account_id = account.id AND person.start_at <= $3
+                  AND (person.end_at IS NULL OR person.end_at > $3) ORDER BY 1) AS patient_ids`;
+
 /** The session with all that an actor is made of, as it is now. */
 const SESSION = `
-  SELECT session.id AS session_id, session.last_seen_at, session.expires_at, session.ended_at,
-         account.id, account.reference, account.role, account.disabled_at, tenant.time_zone, tenant.country,
-         ARRAY(SELECT member.care_team_id::text FROM care_team_member member
-                WHERE member.tenant_id = $1 AND member.account_id = account.id ORDER BY 1) AS care_team_ids
+  SELECT session.id AS session_id, session.last_seen_at, session.expires_at, session.ended_at, account.disabled_at,
+         account.role = ANY (tenant.factor_roles) AND session.factor_at IS NULL AS factor_missing,${ACTOR}
     FROM session
     JOIN account ON account.tenant_id = session.tenant_id AND account.id = session.account_id
     JOIN tenant ON tenant.id = session.tenant_id
    WHERE session.tenant_id = $1 AND session.id = $2 AND assert_tenant($1)`;
 
-/** The counting of one key: a lock that is over and an unlocked window that is over both start anew at 1. */
-function countOne(limit: string): string {
-  const fresh = '(attempt.locked_until <= $6 OR (attempt.locked_until IS NULL AND attempt.window_start <= $7))';
-  return `
-    ON CONFLICT (tenant_id, key) DO UPDATE SET
-      failures = CASE WHEN ${fresh} THEN 1 ELSE attempt.failures + 1 END,
-      window_start = CASE WHEN ${fresh} THEN $6 ELSE attempt.window_start END,
-      locked_until = CASE WHEN ${fresh} THEN NULL
-                          WHEN attempt.locked_until IS NULL AND attempt.failures + 1 >= ${limit} THEN $8
-                          ELSE attempt.locked_until END
-    RETURNING failures`;
-}
-
-/** The address first: a locked address does not touch the account, so that it cannot lock other people out. */
-const COUNT_ATTEMPT = `
-  WITH address AS (
-    INSERT INTO sign_in_attempt AS attempt (tenant_id, key, failures, window_start)
-    SELECT $1::text, $2::bytea, 1, $6::timestamptz WHERE assert_tenant($1::text)${countOne('$4::integer')}),
-  account AS (
-    INSERT INTO sign_in_attempt AS attempt (tenant_id, key, failures, window_start)
-    SELECT $1::text, $3::bytea, 1, $6::timestamptz FROM address
-     WHERE address.failures <= $4::integer${countOne('$5::integer')})
-  SELECT (SELECT failures FROM address) AS address, (SELECT failures FROM account) AS account`;
+const ACCOUNT = `
+  SELECT ${ACTOR}
+    FROM account
+    JOIN tenant ON tenant.id = account.tenant_id
+   WHERE account.tenant_id = $1 AND account.id = $2 AND account.disabled_at IS NULL AND assert_tenant($1)`;

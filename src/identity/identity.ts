@@ -1,5 +1,4 @@
-import type { KeyObject } from 'node:crypto';
-import { setTimeout as delay } from 'node:timers/promises';
+import { hash, type KeyObject } from 'node:crypto';
 import { ROLES, type Actor, type Role } from '../kernel/actor.js';
 import type { Clock } from '../kernel/clock.js';
 import { Failure } from '../kernel/failure.js';
@@ -7,32 +6,31 @@ import { newId } from '../kernel/identifier.js';
 import type { Database } from '../persistence/database.js';
 import { AccessTokens } from './access-token.js';
 import { Admission } from './admission.js';
-import { clientNetwork, isEmail, isTenantCode, normaliseEmail } from './credentials.js';
-import { SYSTEM, IdentityStore, type AccountRow, type Attempts, type SignInRow } from './identity.store.js';
-import { actorOf, LiveSessions, suspectOf } from './live-sessions.js';
-import { acceptNewPassword, normalisePassword, Passwords } from './password.js';
+import { AttemptStore, SYSTEM } from './attempt.store.js';
+import { ChallengeStore } from './challenge.store.js';
+import { Challenges } from './challenges.js';
+import { CodeCheck, type Sealing } from './code-check.js';
+import { isEmail, isTenantCode, normaliseEmail } from './credentials.js';
+import { FactorStore, type Accepted } from './factor.store.js';
+import { Factors, type Enrolment } from './factors.js';
+import { IdentityStore, type AccountRow } from './identity.store.js';
+import { actorIn, actorOf, LiveSessions, suspectOf } from './live-sessions.js';
+import { acceptNewPassword, Passwords } from './password.js';
 import { newRefreshToken, readRefreshToken } from './refresh-token.js';
-import { Unauthenticated, type RefusalReason } from './unauthenticated.js';
+import { emailIndexOf, SignIns, type Digest, type SignInRequest } from './sign-in.js';
+import { Unauthenticated } from './unauthenticated.js';
+
+export type { SignInRequest };
 
 const ACCESS_LIFE = 10 * 60_000;
 const SESSION_LIFE = 12 * 3_600_000;
-const ATTEMPT_LIMITS = { account: 5, address: 20, duration: 15 * 60_000 } as const;
-const UNHURRIED_FAILURES = 3;
-const FIRST_DELAY = 250;
-const LONGEST_DELAY = 4_000;
 /** Two hashes leave two of libuv's four threads to files and names, and about 40 MiB are in use at most. */
 const HASHES_AT_ONCE = 2;
 const LONGEST_QUEUE = 64;
-/** Stands for every tenant code that cannot be one, so that its statements are the same as for any other. */
-const NO_TENANT = '-';
+/** A role that no person has: its account has no password, and nobody signs in with it. */
+const MACHINE_ROLE = 'reminder_service' satisfies Role;
 
-export interface SignInRequest {
-  readonly tenant: string;
-  readonly email: string;
-  readonly password: string;
-}
-
-export interface NewAccount extends SignInRequest {
+export interface NewAccount extends Omit<SignInRequest, 'code'> {
   readonly role: Role;
 }
 
@@ -45,6 +43,8 @@ export interface SignedIn {
   readonly refreshToken: string;
   /** When the access token ends. */
   readonly expiresAt: Date;
+  /** What was shown beside the password; null for nothing, and for a refresh. */
+  readonly factor: Accepted;
 }
 
 export interface IdentityDependencies {
@@ -53,7 +53,9 @@ export interface IdentityDependencies {
   /** HMAC key of access tokens. Whoever has it can speak for every living session. */
   readonly tokenKey: KeyObject;
   /** Keyed digest (HMAC): what of an e-mail or an address reaches the database. Only ever asked for the system's key. */
-  readonly digest: (tenant: string, label: string, text: string) => Buffer;
+  readonly digest: Digest;
+  /** Seals the secrets of second factors. */
+  readonly sealing: Sealing;
   readonly passwords?: Passwords;
   readonly sleep?: (milliseconds: number) => Promise<unknown>;
 }
@@ -64,23 +66,40 @@ export interface IdentityDependencies {
  * no ledger records: whoever calls it does.
  */
 export class Identity {
+  readonly challenges: Challenges;
   private readonly store: IdentityStore;
+  private readonly signIns: SignIns;
+  private readonly factors: Factors;
   private readonly sessions: LiveSessions;
   private readonly tokens: AccessTokens;
   private readonly passwords: Passwords;
   private readonly clock: Clock;
-  private readonly digest: IdentityDependencies['digest'];
-  private readonly sleep: (milliseconds: number) => Promise<unknown>;
+  private readonly digest: Digest;
   private readonly admission = new Admission(HASHES_AT_ONCE, LONGEST_QUEUE);
 
   constructor(dependencies: IdentityDependencies) {
-    this.store = new IdentityStore(dependencies.database);
-    this.sessions = new LiveSessions(this.store, dependencies.clock);
+    const { database, clock, digest, sealing } = dependencies;
+    this.store = new IdentityStore(database);
+    const attempts = new AttemptStore(database);
+    const factorStore = new FactorStore(database);
+    const check = new CodeCheck(attempts, clock, digest, sealing);
+    this.factors = new Factors(factorStore, check, clock);
+    this.challenges = new Challenges(new ChallengeStore(database), factorStore, check, clock);
+    this.sessions = new LiveSessions(this.store, clock);
     this.tokens = new AccessTokens(dependencies.tokenKey);
     this.passwords = dependencies.passwords ?? new Passwords();
-    this.clock = dependencies.clock;
-    this.digest = dependencies.digest;
-    this.sleep = dependencies.sleep ?? delay;
+    this.clock = clock;
+    this.digest = digest;
+    this.signIns = new SignIns({
+      store: this.store,
+      attempts,
+      factors: this.factors,
+      passwords: this.passwords,
+      admission: this.admission,
+      clock,
+      digest,
+      sleep: dependencies.sleep,
+    });
   }
 
   /**
@@ -88,34 +107,10 @@ export class Identity {
    * failures the answer, good or bad, comes no sooner than 250 ms · 2^n, at most 4 s, after the question.
    */
   async signIn(request: SignInRequest, clientAddress: string): Promise<SignedIn> {
-    const asked = this.clock.milliseconds();
-    const tenant = isTenantCode(request.tenant) ? request.tenant : NO_TENANT;
-    const email = normaliseEmail(request.email);
-    const addressKey = this.digest(SYSTEM, 'identity.address', clientNetwork(clientAddress));
-    const accountKey = this.digest(SYSTEM, 'identity.attempt', `${tenant}\n${email}`);
-
-    // Counting happens inside the admission: an honest crowd behind one address has two attempts under way, not fifty.
-    const { attempts, refusal, account } = await this.admission.run(async () => {
-      const now = this.clock.now();
-      const attempts = await this.store.countAttempt(addressKey, accountKey, ATTEMPT_LIMITS, now);
-      const account = await this.store.signInRow(tenant, this.emailIndex(tenant, email));
-      const matches = await this.passwords.verify(account.password_hash, normalisePassword(request.password));
-      const refusal = refusalOf(attempts, account, matches);
-      if (refusal === null) await this.store.forgive(addressKey, accountKey, ATTEMPT_LIMITS, now);
-      return { attempts, refusal, account };
-    });
-
-    const wait = asked + delayAfter(attempts) - this.clock.milliseconds();
-    if (wait > 0) await this.sleep(wait);
-    const known = account.tenant_exists ? tenant : null;
-    if (refusal !== null || account.id === null) {
-      throw new Unauthenticated(refusal ?? 'UNKNOWN_ACCOUNT', {
-        tenant: known,
-        actor: account.reference,
-        session: null,
-      });
-    }
-    return this.startSession(tenant, account.id);
+    const { tenant, accountId, factor } = await this.signIns.admit(request, clientAddress);
+    // The recovery code has ended the account's other sessions.
+    if (factor === 'RECOVERY') this.sessions.forgetAll();
+    return this.startSession(tenant, accountId, factor);
   }
 
   /**
@@ -136,7 +131,7 @@ export class Identity {
       const reason = rotation.outcome === 'reused' ? 'REFRESH_REUSED' : 'SESSION_ENDED';
       throw new Unauthenticated(reason, suspectOf(tenant, rotation.session));
     }
-    return this.tokensFor(actorOf(tenant, rotation.session), rotation.session.expires_at, successor.text);
+    return this.tokensFor(actorOf(tenant, rotation.session), rotation.session.expires_at, successor.text, null);
   }
 
   /** Ends the actor's session: when this resolves, its tokens are refused. */
@@ -148,15 +143,66 @@ export class Identity {
   /**
    * The actor of an access token: at once when its session was looked up within the last second, else a promise.
    * Throws or rejects with Unauthenticated; a lost database is not hidden behind it.
+   * @param use false for what goes on without the person (an open subscription): it keeps no idle session alive.
    */
-  authenticate(accessToken: string): Actor | Promise<Actor> {
+  authenticate(accessToken: string, use = true): Actor | Promise<Actor> {
     const claim = this.tokens.verify(accessToken, this.clock.milliseconds());
     if (claim === null) throw new Unauthenticated('BAD_TOKEN');
-    return this.sessions.actor(claim);
+    return this.sessions.actor(claim, use);
   }
 
-  me(actor: Actor): { id: string; tenant: string; role: Role } {
-    return { id: actor.id, tenant: actor.tenant, role: actor.role };
+  me({ id, tenant, role, patientIds, factorMissing }: Actor) {
+    return { id, tenant, role, patientIds, factorMissing };
+  }
+
+  /**
+   * Begins a second factor. An account that has one shows it first: STEP_UP_REQUIRED with a challenge; satisfying it, like
+   * a sign-in with a code, opens the replacement to this session for five minutes.
+   */
+  async enrolTotp(actor: Actor): Promise<Enrolment> {
+    const enrolment = await this.factors.enrol(actor);
+    if (enrolment !== null) return enrolment;
+    const binding = hash('sha256', `enrolTotp\n${actor.sessionId}`, 'buffer');
+    const { id, methods, expiresAt } = await this.challenges.issue(actor, binding);
+    throw new Failure(
+      'STEP_UP_REQUIRED',
+      'A second factor is replaced only by who has just shown it.',
+      'Call satisfyChallenge with a code, or sign in with one; then call enrolTotp within five minutes.',
+      { extensions: { challenge: { id, methods, expiresAt: expiresAt.toISOString() } } },
+    );
+  }
+
+  /** Confirms the enrolled factor by its first code, and returns the recovery codes, this once. See Factors.confirm. */
+  async confirmTotp(actor: Actor, code: string): Promise<readonly string[]> {
+    const codes = await this.factors.confirm(actor, code);
+    this.sessions.forgetAll();
+    return codes;
+  }
+
+  /** See Challenges.satisfy. The session has shown its factor then, whatever the challenge was for. */
+  async satisfyChallenge(actor: Actor, id: string, code: string): Promise<void> {
+    await this.challenges.satisfy(actor, id, code);
+    this.sessions.forget(actor);
+  }
+
+  /**
+   * The account as it is now, for work that goes on after its request: whether a factor was missing was asked when the
+   * request began. `sessionId` is carried for the records only. Null when the account is unknown or disabled.
+   */
+  async actorOf(tenant: string, accountId: string, sessionId: string): Promise<Actor | null> {
+    const row = await this.store.livingAccount(tenant, accountId, this.clock.now());
+    return row === null ? null : actorIn(tenant, sessionId, row, false);
+  }
+
+  /** The account of a machine, made when it is first asked for. Throws FORBIDDEN when it was disabled. */
+  async machine(tenant: string, role: typeof MACHINE_ROLE): Promise<Actor> {
+    const index = this.digest(SYSTEM, 'identity.machine', `${tenant}\n${role}`);
+    const account =
+      (await this.store.findAccount(tenant, index)) ??
+      (await this.storeAccount(tenant, { emailIndex: index, role, passwordHash: null }));
+    const actor = await this.actorOf(tenant, account.id, newId());
+    if (actor !== null) return actor;
+    throw new Failure('FORBIDDEN', `The account of ${role} is disabled.`, 'Ask the security team.');
   }
 
   /**
@@ -164,24 +210,22 @@ export class Identity {
    */
   async createAccount(account: NewAccount): Promise<AccountRow> {
     const email = normaliseEmail(account.email);
+    refuseMachineRole(account.role);
     if (!isTenantCode(account.tenant) || !isEmail(email)) {
       throw new Failure('BAD_USER_INPUT', 'The tenant code or the e-mail is malformed.', 'Correct it.');
     }
-    const emailIndex = this.emailIndex(account.tenant, email);
+    const emailIndex = emailIndexOf(this.digest, account.tenant, email);
     const existing = await this.store.findAccount(account.tenant, emailIndex);
     if (existing !== null) return existing;
     const password = acceptNewPassword(account.password, email);
     const passwordHash = await this.admission.run(() => this.passwords.hash(password));
-    const { tenant, role } = account;
-    await this.store.createAccount(tenant, { emailIndex, role, passwordHash, now: this.clock.now() });
-    const created = await this.store.findAccount(tenant, emailIndex);
-    if (created === null) throw new Failure('INTERNAL_SERVER_ERROR', 'The account was not stored.', 'Try again.');
-    return created;
+    return this.storeAccount(account.tenant, { emailIndex, role: account.role, passwordHash });
   }
 
   /** In effect here at once, in other processes within a second. */
   async changeRole(tenant: string, accountId: string, role: Role): Promise<void> {
     if (!ROLES.includes(role)) throw new Failure('BAD_USER_INPUT', 'There is no such role.', 'Use a role code.');
+    refuseMachineRole(role);
     await this.store.changeRole(tenant, accountId, role);
     this.sessions.forgetAll();
   }
@@ -197,43 +241,38 @@ export class Identity {
     await this.sessions.settle();
   }
 
-  private async startSession(tenant: string, accountId: string): Promise<SignedIn> {
+  private async storeAccount(
+    tenant: string,
+    account: { emailIndex: Buffer; role: Role; passwordHash: string | null },
+  ): Promise<AccountRow> {
+    await this.store.createAccount(tenant, { ...account, now: this.clock.now() });
+    const created = await this.store.findAccount(tenant, account.emailIndex);
+    if (created === null) throw new Failure('INTERNAL_SERVER_ERROR', 'The account was not stored.', 'Try again.');
+    return created;
+  }
+
+  private async startSession(tenant: string, accountId: string, factor: Accepted): Promise<SignedIn> {
     const now = this.clock.now();
     const id = newId();
     const refresh = newRefreshToken(tenant, id);
     const expiresAt = new Date(now.getTime() + SESSION_LIFE);
-    await this.store.createSession(tenant, { id, accountId, refreshHash: refresh.hash, now, expiresAt });
-    const session = await this.store.session(tenant, id);
+    const factorAt = factor === null ? null : now;
+    await this.store.createSession(tenant, { id, accountId, refreshHash: refresh.hash, now, expiresAt, factorAt });
+    const session = await this.store.session(tenant, id, now);
     if (session === null || !this.sessions.isLive(session)) {
       throw new Unauthenticated('SESSION_ENDED', suspectOf(tenant, session));
     }
-    return this.tokensFor(actorOf(tenant, session), expiresAt, refresh.text);
+    return this.tokensFor(actorOf(tenant, session), expiresAt, refresh.text, factor);
   }
 
-  private tokensFor(actor: Actor, sessionEnd: Date, refreshToken: string): SignedIn {
+  private tokensFor(actor: Actor, sessionEnd: Date, refreshToken: string, factor: Accepted): SignedIn {
     const end = Math.min(this.clock.milliseconds() + ACCESS_LIFE, sessionEnd.getTime());
     const accessToken = this.tokens.issue({ tenant: actor.tenant, sessionId: actor.sessionId }, end);
-    return { session: actor.sessionId, actor, accessToken, refreshToken, expiresAt: new Date(end) };
-  }
-
-  /** Under the system's key with the tenant in the text: a tenant that does not exist has no key, and must cost the same. */
-  private emailIndex(tenant: string, email: string): Buffer {
-    return this.digest(SYSTEM, 'identity.email', `${tenant}\n${email}`);
+    return { session: actor.sessionId, actor, accessToken, refreshToken, expiresAt: new Date(end), factor };
   }
 }
 
-function refusalOf(attempts: Attempts, account: SignInRow, matches: boolean): RefusalReason | null {
-  if (!account.tenant_exists) return 'UNKNOWN_TENANT';
-  if (attempts.account === null) return 'ADDRESS_LOCKED';
-  if (attempts.account > ATTEMPT_LIMITS.account) return 'LOCKED';
-  if (account.id === null) return 'UNKNOWN_ACCOUNT';
-  if (!matches) return 'BAD_PASSWORD';
-  return account.disabled ? 'DISABLED' : null;
-}
-
-/** Milliseconds between question and answer, at least, by the failures before this attempt. */
-function delayAfter(attempts: Attempts): number {
-  if (attempts.account === null) return LONGEST_DELAY;
-  const excess = attempts.account - 1 - UNHURRIED_FAILURES;
-  return excess < 0 ? 0 : Math.min(FIRST_DELAY * 2 ** excess, LONGEST_DELAY);
+function refuseMachineRole(role: Role): void {
+  if (role !== MACHINE_ROLE) return;
+  throw new Failure('BAD_USER_INPUT', "This role is a machine's.", 'Use the role of a person.');
 }

@@ -2,7 +2,7 @@ import { LRUCache } from 'lru-cache';
 import type { Actor } from '../kernel/actor.js';
 import type { Clock } from '../kernel/clock.js';
 import type { AccessClaim } from './access-token.js';
-import type { IdentityStore, SessionRow } from './identity.store.js';
+import type { ActorRow, IdentityStore, SessionRow } from './identity.store.js';
 import { Unauthenticated } from './unauthenticated.js';
 
 const IDLE_LIMIT = 15 * 60_000;
@@ -13,6 +13,8 @@ const CAPACITY = 20_000;
 interface Entry {
   /** When the state was asked for, not when it arrived: what changed after this may be missing in it. */
   readonly since: number;
+  /** When the session was last used, in Unix milliseconds, as far as this process knows; null while that is loading. */
+  seen: number | null;
   state: Actor | Promise<Actor> | 'ended';
 }
 
@@ -30,15 +32,20 @@ export class LiveSessions {
     private readonly clock: Clock,
   ) {}
 
-  /** The actor at once when the state is fresh; else a promise of it, shared by all who ask meanwhile. Throws or rejects with UNAUTHENTICATED. */
-  actor(claim: AccessClaim): Actor | Promise<Actor> {
+  /**
+   * The actor at once when the state is fresh; else a promise of it, shared by all who ask meanwhile. Throws or rejects with
+   * UNAUTHENTICATED.
+   * @param use false for what goes on without the person (an open subscription): it keeps no idle session alive.
+   */
+  actor(claim: AccessClaim, use = true): Actor | Promise<Actor> {
     const now = this.clock.milliseconds();
     const known = this.entries.get(keyOf(claim));
     // A clock that was set back makes the age negative: then the state is of unknown age, not fresh.
     const age = known === undefined ? FRESHNESS : now - known.since;
-    const state = known !== undefined && age >= 0 && age < FRESHNESS ? known.state : this.load(claim, now);
-    if (state === 'ended') throw new Unauthenticated('SESSION_ENDED');
-    return state;
+    if (known === undefined || age < 0 || age >= FRESHNESS) return this.load(claim, now, use);
+    if (known.state === 'ended') throw new Unauthenticated('SESSION_ENDED');
+    if (use) this.use(claim, known, now);
+    return known.state;
   }
 
   /** True for a session that was used within 15 minutes, is not older than 12 hours and was not ended. */
@@ -66,14 +73,15 @@ export class LiveSessions {
     await Promise.all(this.writing);
   }
 
-  private load(claim: AccessClaim, now: number): Promise<Actor> {
-    const loading = this.store.session(claim.tenant, claim.sessionId).then(
+  private load(claim: AccessClaim, now: number, use: boolean): Promise<Actor> {
+    const loading = this.store.session(claim.tenant, claim.sessionId, new Date(now)).then(
       (session) => {
         if (session === null || !this.isLive(session)) {
           entry.state = 'ended';
           throw new Unauthenticated('SESSION_ENDED', suspectOf(claim.tenant, session));
         }
-        if (now - session.last_seen_at.getTime() >= TOUCH_INTERVAL) this.touch(claim, now);
+        entry.seen = session.last_seen_at.getTime();
+        if (use) this.use(claim, entry, now);
         return (entry.state = actorOf(claim.tenant, session));
       },
       (error: unknown) => {
@@ -82,9 +90,15 @@ export class LiveSessions {
       },
     );
     // A load that overlaps `forget` changes an entry that nobody can reach any more.
-    const entry: Entry = { since: now, state: loading };
+    const entry: Entry = { since: now, seen: null, state: loading };
     this.entries.set(keyOf(claim), entry);
     return loading;
+  }
+
+  private use(claim: AccessClaim, entry: Entry, now: number): void {
+    if (entry.seen === null || now - entry.seen < TOUCH_INTERVAL) return;
+    entry.seen = now;
+    this.touch(claim, now);
   }
 
   /** Off the request's path. If it fails, the session counts as idle earlier than it is: the safe side. */
@@ -103,15 +117,22 @@ function keyOf(claim: AccessClaim): string {
 }
 
 export function actorOf(tenant: string, session: SessionRow): Actor {
+  return actorIn(tenant, session.session_id, session, session.factor_missing);
+}
+
+/** An actor whose session is carried for the records only. */
+export function actorIn(tenant: string, sessionId: string, row: ActorRow, factorMissing: boolean): Actor {
   return Object.freeze({
-    id: session.id,
+    id: row.id,
     tenant,
-    role: session.role,
-    sessionId: session.session_id,
-    reference: session.reference,
-    careTeamIds: Object.freeze(session.care_team_ids),
-    timeZone: session.time_zone,
-    country: session.country,
+    role: row.role,
+    sessionId,
+    reference: row.reference,
+    careTeamIds: Object.freeze(row.care_team_ids),
+    patientIds: Object.freeze(row.patient_ids),
+    factorMissing,
+    timeZone: row.time_zone,
+    country: row.country,
   });
 }
 

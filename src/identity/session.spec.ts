@@ -15,6 +15,7 @@ const tokenKey = createSecretKey(randomBytes(32));
 const digestKey = randomBytes(32);
 const digest = (tenant: string, label: string, text: string) =>
   createHmac('sha256', digestKey).update(`${tenant}\n${label}\n${text}`).digest();
+const sealing = { seal: () => '', open: () => null };
 
 let postgres: TestDatabase;
 let clock: ManualClock;
@@ -34,7 +35,7 @@ function process(): Identity {
     },
     transaction: app.transaction.bind(app),
   };
-  return new Identity({ database: counted as unknown as Database, clock, tokenKey, digest });
+  return new Identity({ database: counted as unknown as Database, clock, tokenKey, digest, sealing });
 }
 
 beforeAll(async () => {
@@ -43,9 +44,6 @@ beforeAll(async () => {
     INSERT INTO tenant (id, name, country, time_zone, created_at) VALUES
       ('T-CN', 'Ward', 'CN', 'Asia/Shanghai', now()), ('T-US', 'Ward', 'US', 'America/New_York', now())
     ON CONFLICT DO NOTHING`);
-  await postgres.owner.query(`
-    CREATE TABLE IF NOT EXISTS care_team_member (tenant_id text, care_team_id uuid, account_id uuid);
-    GRANT SELECT ON care_team_member TO custodia_app`);
 });
 afterAll(() => postgres.close());
 
@@ -116,7 +114,7 @@ describe('an access token', () => {
     const { app } = postgres;
     let lost = true;
     const query: Database['query'] = (...call) => (lost ? Promise.reject(new Error('lost')) : app.query(...call));
-    const unlucky = new Identity({ database: { query } as unknown as Database, clock, tokenKey, digest });
+    const unlucky = new Identity({ database: { query } as unknown as Database, clock, tokenKey, digest, sealing });
     await expect(unlucky.authenticate(session.accessToken)).rejects.toThrow('lost');
     lost = false;
     expect(await unlucky.authenticate(session.accessToken)).toEqual(session.actor);

@@ -15,6 +15,7 @@ const tokenKey = createSecretKey(randomBytes(32));
 const digestKey = randomBytes(32);
 const digest = (tenant: string, label: string, text: string) =>
   createHmac('sha256', digestKey).update(`${tenant}\n${label}\n${text}`).digest();
+const sealing = { seal: () => '', open: () => null };
 
 /** Everything a sign-in costs, in order. */
 class Work extends Passwords {
@@ -47,9 +48,6 @@ beforeAll(async () => {
     INSERT INTO tenant (id, name, country, time_zone, created_at) VALUES
       ('T-CN', 'Ward', 'CN', 'Asia/Shanghai', now()), ('T-US', 'Ward', 'US', 'America/New_York', now())
     ON CONFLICT DO NOTHING`);
-  await postgres.owner.query(`
-    CREATE TABLE IF NOT EXISTS care_team_member (tenant_id text, care_team_id uuid, account_id uuid);
-    GRANT SELECT ON care_team_member TO custodia_app`);
 });
 afterAll(() => postgres.close());
 
@@ -60,7 +58,15 @@ beforeEach(() => {
   const sleep = async (milliseconds: number) => {
     slept.push(milliseconds);
   };
-  identity = new Identity({ database: work.count(postgres.app), clock, tokenKey, digest, passwords: work, sleep });
+  identity = new Identity({
+    database: work.count(postgres.app),
+    clock,
+    tokenKey,
+    digest,
+    sealing,
+    passwords: work,
+    sleep,
+  });
 });
 
 /** An e-mail and an address that no other test has counted against. */
@@ -99,12 +105,20 @@ describe('signing in', () => {
       sessionId: signedIn.session,
       reference: created.reference,
       careTeamIds: [],
+      patientIds: [],
+      factorMissing: false,
       timeZone: 'Asia/Shanghai',
       country: 'CN',
     });
     expect(signedIn.expiresAt.getTime() - clock.milliseconds()).toBe(10 * MINUTE);
     expect(await identity.authenticate(signedIn.accessToken)).toEqual(signedIn.actor);
-    expect(identity.me(signedIn.actor)).toEqual({ id: created.id, tenant: 'T-CN', role: 'physician' });
+    expect(identity.me(signedIn.actor)).toEqual({
+      id: created.id,
+      tenant: 'T-CN',
+      role: 'physician',
+      patientIds: [],
+      factorMissing: false,
+    });
   });
 
   it('costs the same and answers the same whatever is wrong, and says only to the record what it was', async () => {

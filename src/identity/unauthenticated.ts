@@ -10,7 +10,11 @@ export type RefusalReason =
   | 'ADDRESS_LOCKED'
   | 'BAD_TOKEN'
   | 'SESSION_ENDED'
-  | 'REFRESH_REUSED';
+  | 'REFRESH_REUSED'
+  | 'FACTOR_REQUIRED'
+  | 'FACTOR_LOCKED'
+  | 'BAD_CODE'
+  | 'CODE_REUSED';
 
 /** Who was meant, as far as the database knows: nothing in here is copied from what the caller sent. */
 export interface Suspect {

@@ -1,5 +1,7 @@
+import type { Enrolment } from '../identity/factors.js';
 import type { Identity, SignedIn, SignInRequest } from '../identity/identity.js';
 import { Unauthenticated } from '../identity/unauthenticated.js';
+import type { Actor } from '../kernel/actor.js';
 import { Failure } from '../kernel/failure.js';
 import type { RecordDraft } from '../ledger/record.js';
 import type { PolicyEngine } from '../policy/engine.js';
@@ -10,10 +12,21 @@ export interface Me {
   readonly tenant: string;
   readonly role: string;
   readonly purposes: readonly string[];
+  readonly patientIds: readonly string[];
+  readonly factorMissing: boolean;
 }
 
 /** The operations that need no purpose, because they touch the caller's own session and no patient. */
-export const SESSION_OPERATIONS = ['signIn', 'refresh', 'signOut', 'me'] as const;
+export const SESSION_OPERATIONS = [
+  'signIn',
+  'refresh',
+  'signOut',
+  'me',
+  'enrolTotp',
+  'confirmTotp',
+  'satisfyChallenge',
+] as const;
+type SessionOperation = (typeof SESSION_OPERATIONS)[number];
 
 /**
  * Sign-in and its siblings, with their records. A refusal is recorded in the log of the tenant it was aimed at, or in the
@@ -26,46 +39,61 @@ export class Sessions {
   ) {}
 
   async signIn(document: Document, request: SignInRequest): Promise<SignedIn> {
-    return this.recorded(document, 'signIn', 'LOGIN', () =>
-      this.identity.signIn(request, document.facts.clientAddress),
-    );
+    return this.admitted(document, 'signIn', () => this.identity.signIn(request, document.facts.clientAddress));
   }
 
   async refresh(document: Document, refreshToken: string): Promise<SignedIn> {
-    return this.recorded(document, 'refresh', 'LOGIN', () => this.identity.refresh(refreshToken));
+    return this.admitted(document, 'refresh', () => this.identity.refresh(refreshToken));
   }
 
   async signOut(document: Document): Promise<boolean> {
-    const actor = document.requireActor();
-    await this.identity.signOut(actor);
-    document.record({
-      ...document.frame(),
-      ...ABOUT_SESSION,
-      operation: 'signOut',
-      kind: 'LOGOUT',
-      outcome: 'success',
-      code: null,
-    });
+    await this.own(document, 'signOut', 'LOGOUT', (actor) => this.identity.signOut(actor));
     return true;
   }
 
   async me(document: Document): Promise<Me> {
-    const actor = document.requireActor();
-    document.record({
-      ...document.frame(),
-      ...ABOUT_SESSION,
-      operation: 'me',
-      kind: 'READ',
-      outcome: 'success',
-      code: null,
-    });
-    return { ...this.identity.me(actor), purposes: this.policy.purposesOf(actor.role) };
+    const me = await this.own(document, 'me', 'READ', async (actor) => this.identity.me(actor));
+    return { ...me, purposes: this.policy.purposesOf(me.role) };
   }
 
-  private async recorded(
+  /** See Identity.enrolTotp. */
+  async enrolTotp(document: Document): Promise<Enrolment> {
+    return this.own(document, 'enrolTotp', 'LOGIN', (actor) => this.identity.enrolTotp(actor));
+  }
+
+  /** The recovery codes. See Identity.confirmTotp. */
+  async confirmTotp(document: Document, code: string): Promise<readonly string[]> {
+    return this.own(document, 'confirmTotp', 'LOGIN', (actor) => this.identity.confirmTotp(actor, code));
+  }
+
+  /** See Identity.satisfyChallenge. */
+  async satisfyChallenge(document: Document, id: string, code: string): Promise<boolean> {
+    await this.own(document, 'satisfyChallenge', 'LOGIN', (actor) => this.identity.satisfyChallenge(actor, id, code));
+    return true;
+  }
+
+  /** Records an operation on the actor's own session, with its refusal. */
+  private async own<Result>(
     document: Document,
-    operation: string,
+    operation: SessionOperation,
     kind: RecordDraft['kind'],
+    work: (actor: Actor) => Promise<Result>,
+  ): Promise<Result> {
+    const actor = document.requireActor();
+    try {
+      const result = await work(actor);
+      document.record({ ...document.frame(), ...ABOUT_SESSION, operation, kind, outcome: 'success', code: null });
+      return result;
+    } catch (error) {
+      document.record({ ...document.frame(), ...ABOUT_SESSION, operation, kind, ...refusalOf(error) });
+      throw error;
+    }
+  }
+
+  /** Records who was let in, or who was meant. A recovery code has a name of its own in the record. */
+  private async admitted(
+    document: Document,
+    operation: SessionOperation,
     work: () => Promise<SignedIn>,
   ): Promise<SignedIn> {
     try {
@@ -74,8 +102,8 @@ export class Sessions {
       document.record({
         ...document.frame(actor.tenant),
         ...ABOUT_SESSION,
-        operation,
-        kind,
+        operation: signedIn.factor === 'RECOVERY' ? `${operation}.recoveryCode` : operation,
+        kind: 'LOGIN',
         outcome: 'success',
         code: null,
         actor: actor.reference,
@@ -85,14 +113,12 @@ export class Sessions {
       return signedIn;
     } catch (error) {
       const suspect = error instanceof Unauthenticated ? error.suspect : null;
-      const failure = error instanceof Failure ? error : null;
       document.record({
         ...document.frame(suspect?.tenant ?? 'system'),
         ...ABOUT_SESSION,
         operation,
-        kind,
-        outcome: failure === null ? 'failed' : 'denied',
-        code: failure?.options.recordedAs ?? failure?.code ?? 'INTERNAL_SERVER_ERROR',
+        kind: 'LOGIN',
+        ...refusalOf(error),
         actor: suspect?.actor ?? null,
         role: null,
         session: suspect?.session ?? null,
@@ -103,3 +129,8 @@ export class Sessions {
 }
 
 const ABOUT_SESSION = { purpose: null, policy: null, rules: [], accesses: [] } as const;
+
+function refusalOf(error: unknown): Pick<RecordDraft, 'outcome' | 'code'> {
+  if (!(error instanceof Failure)) return { outcome: 'failed', code: 'INTERNAL_SERVER_ERROR' };
+  return { outcome: 'denied', code: error.options.recordedAs ?? error.code };
+}
