@@ -1,5 +1,6 @@
 import type { AttributeDeclaration, NounDeclaration } from '../kernel/attribute.js';
 import { Failure } from '../kernel/failure.js';
+import { isId } from '../kernel/identifier.js';
 import type { Aliases, Bind, Decision, PolicyContext } from '../policy/decision.js';
 import { hasControlCharacter, readInstant } from './input.js';
 
@@ -145,6 +146,13 @@ function tooLarge(sentence: string): Failure {
 function checked(attribute: AttributeDeclaration, value: unknown): unknown {
   if (typeof value === 'string' && hasControlCharacter(value)) {
     throw new Failure('BAD_USER_INPUT', `${attribute.field} holds no control characters.`, 'Send plain text.');
+  }
+  if (attribute.kind === 'id' && !(typeof value === 'string' && isId(value))) {
+    throw new Failure(
+      'BAD_USER_INPUT',
+      `${attribute.field} is compared with an id.`,
+      'Send an id that this system gave out.',
+    );
   }
   if (attribute.kind !== 'instant') return value;
   const instant = typeof value === 'string' ? readInstant(value) : null;

@@ -4,6 +4,7 @@ import { Failure } from '../kernel/failure.js';
 import type { Access, Receipt, RecordDraft } from '../ledger/record.js';
 import type { LedgerWriter } from '../ledger/writer.js';
 import type { AnyOperation } from './operation.js';
+import type { Turn } from './turn.js';
 import type { Pattern } from './view.js';
 
 /** Rows that one document may read before it is refused: bounds what aliases and nested lists can multiply. */
@@ -21,6 +22,7 @@ interface Gathered {
  */
 export class Document {
   private readonly accesses = new Map<Pattern, Gathered>();
+  private readonly noted: Access[] = [];
   private readonly reads: AnyOperation[] = [];
   private readonly drafts: RecordDraft[] = [];
   private readonly loaders = new Map<string, DataLoader<string, unknown>>();
@@ -33,9 +35,12 @@ export class Document {
 
   constructor(
     readonly actor: Actor | null,
-    readonly facts: RequestFacts,
+    /** Replaced by work that goes on with what was allowed before, such as a download: it states no purpose of its own. */
+    public facts: RequestFacts,
     /** SHA-256 of the normalised document, in hexadecimal; null for commands and until the document is parsed. */
     public digest: string | null,
+    /** Set for one of many documents about the same event: what they read alike is read once. */
+    readonly turn: Turn | null = null,
   ) {}
 
   requireActor(): Actor {
@@ -63,6 +68,11 @@ export class Document {
     this.hiddenFields.add(operation.name);
     this.reads.push(operation);
     this.accesses.set(pattern, { rows: 0, subjects: new Set() });
+  }
+
+  /** Notes an access that is no row of a noun: a part of the ledger that was shown. */
+  note(access: Access): void {
+    this.noted.push(access);
   }
 
   /** Notes one row that was shown. */
@@ -163,7 +173,7 @@ export class Document {
 
   private readRecord(): RecordDraft {
     const operations = this.reads.splice(0);
-    const accesses: Access[] = [];
+    const accesses: Access[] = this.noted.splice(0);
     for (const [pattern, { rows, subjects }] of this.accesses) {
       accesses.push({ type: pattern.type, rows, fields: pattern.selected, subjects: [...subjects] });
     }
@@ -181,6 +191,7 @@ export class Document {
 /** A document that searches is recorded as a search, even when it also reads by id. */
 function widestKind(operations: readonly AnyOperation[]): RecordDraft['kind'] {
   const kinds = new Set(operations.map((operation) => operation.kind));
-  for (const kind of ['LOOKUP', 'SEARCH'] as const) if (kinds.has(kind)) return kind;
+  for (const kind of ['EXPORT', 'DISCLOSE', 'LEDGER_READ', 'LOOKUP', 'SEARCH'] as const)
+    if (kinds.has(kind)) return kind;
   return 'READ';
 }

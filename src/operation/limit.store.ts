@@ -39,9 +39,14 @@ export class LimitStore {
         `At most ${most} uses a ${period} are allowed.`,
         `Wait for the next ${period}.`,
         {
-          extensions: { limit: most, period },
+          extensions: { limit: most, period, retryAfterSeconds: Math.ceil(untilNext(now, length * 1000) / 1000) },
         },
       );
     }
   }
+}
+
+/** Milliseconds to the next window: more than none, so that a retry does not meet the same one. */
+function untilNext(now: Date, length: number): number {
+  return length - (now.getTime() % length);
 }

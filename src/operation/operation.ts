@@ -19,6 +19,8 @@ export interface OperationDefinition<Arguments, Result> {
    * hidden scalar, named once in `extensions.policy.hidden`, and in the record of the document.
    */
   readonly refusal: Refusal;
+  /** True for what goes on with something that a step-up allowed before: the chunks of an export, its state, its download. */
+  readonly continues: boolean;
   readonly handler: (scope: Scope, input: Arguments) => Promise<Result>;
 }
 
@@ -30,12 +32,13 @@ const declared = new Map<string, AnyOperation>();
 
 /** Declares an operation. A second declaration of a name stops the boot. */
 export function defineOperation<Arguments, Result>(
-  definition: Omit<OperationDefinition<Arguments, Result>, 'refusal'> & {
+  definition: Omit<OperationDefinition<Arguments, Result>, 'refusal' | 'continues'> & {
     readonly refusal?: Refusal;
+    readonly continues?: boolean;
   },
 ): OperationDefinition<Arguments, Result> {
   if (declared.has(definition.name)) throw new Error(`The operation ${definition.name} is declared twice.`);
-  const operation = { refusal: 'FORBIDDEN' as const, ...definition };
+  const operation = { refusal: 'FORBIDDEN' as const, continues: false, ...definition };
   declared.set(operation.name, operation);
   return operation;
 }

@@ -1,11 +1,11 @@
 import { registry, type NounDeclaration } from '../kernel/attribute.js';
 import { Failure } from '../kernel/failure.js';
 import type { Aliases, Bind, Decision, PolicyContext } from '../policy/decision.js';
-import type { Database } from '../persistence/database.js';
 import { Criteria, sortExpression, sortType, type Filter, type Sort } from './criteria.js';
 import type { Cursors } from './cursor.js';
 import { aliasesOf, fromClause, subjectColumns } from './noun-table.js';
 import { Parameters } from './parameters.js';
+import type { Reads } from './turn.js';
 import type { Reading, Row } from './view.js';
 
 export interface PageArguments {
@@ -27,6 +27,14 @@ export type FetchedRow = Row & {
   readonly subject_id: string | null;
   readonly subject_reference: string | null;
   readonly parent_id?: string;
+};
+
+/** One row that was asked for by its id, and how the policy stands to it. */
+export type SingleRow = FetchedRow & {
+  readonly visible: boolean;
+  /** True where nothing but a consent clause keeps the row from the caller. */
+  readonly but_for_consent: boolean;
+  readonly consent_denied: boolean;
 };
 
 /** A count above this is given as this: an exact count of a large set is slow, and more telling than useful. */
@@ -53,7 +61,7 @@ export class Reader {
   private readonly aliases: Aliases;
 
   constructor(
-    private readonly database: Database,
+    private readonly database: Reads,
     private readonly tenant: string,
     private readonly reading: Reading,
     private readonly decision: Decision,
@@ -100,13 +108,13 @@ export class Reader {
   }
 
   /** The row with this id and whether the caller may know of it. The work is the same for a hidden row and for none. */
-  async one(id: string): Promise<(FetchedRow & { visible: boolean }) | null> {
+  async one(id: string): Promise<SingleRow | null> {
     const parameters = new Parameters();
     const { bind } = parameters;
-    const [row] = await this.database.query<FetchedRow & { visible: boolean }>(
+    const [row] = await this.database.query<SingleRow>(
       this.tenant,
       parameters.statement(
-        `SELECT ${this.selected(parameters)}, ${this.predicate(parameters)} AS visible ` +
+        `SELECT ${this.selected(parameters)}, ${this.predicate(parameters)} AS visible, ${this.consent(parameters)} ` +
           `FROM ${fromClause(this.noun)} WHERE ${this.tenantCondition(parameters)} AND s.id = ${bind(id)}::uuid`,
       ),
     );
@@ -134,11 +142,13 @@ export class Reader {
     size: number,
     after: string | null,
     cursors: Cursors,
+    asOf: string | null,
   ): Promise<FetchedRow[]> {
     const parameters = new Parameters();
     const { bind } = parameters;
     const order = this.order(this.criteria(parameters), []);
     const conditions = [this.visible(parameters), `s.${foreignKey} = asked.id`];
+    if (asOf !== null) conditions.push(inForceAt(this.noun, foreignKey, `${bind(asOf)}::timestamptz`));
     if (after !== null) conditions.push(afterRow(order, cursors.open(after, order.length), bind));
     const direction = order.map((one) => `${one.expression} ${one.direction}`).join(', ');
     return this.database.query<FetchedRow>(
@@ -184,6 +194,12 @@ export class Reader {
     return this.decision.rowPredicate(this.aliases, parameters.bind, this.context);
   }
 
+  private consent({ bind }: Parameters): string {
+    const butFor = this.decision.butForConsentPredicate(this.aliases, bind, this.context);
+    const denied = this.decision.consentDeniedPredicate(this.aliases, bind, this.context);
+    return `${butFor} AS but_for_consent, ${denied} AS consent_denied`;
+  }
+
   private visible(parameters: Parameters): string {
     return `${this.tenantCondition(parameters)} AND ${this.predicate(parameters)}`;
   }
@@ -198,6 +214,18 @@ export class Reader {
     const direction = chosen.at(-1)?.direction ?? 'DESC';
     return [...chosen, { expression: 's.id', direction, type: 'uuid' }];
   }
+}
+
+/** Rows that counted at an instant: the newest of their key by then, unless they had ended. */
+function inForceAt({ type, table, inForce }: NounDeclaration, foreignKey: string, instant: string): string {
+  if (inForce === undefined) throw new Error(`${type} has no history.`);
+  const { key, from, until } = inForce;
+  const living = until.map((column) => `(s.${column} IS NULL OR s.${column} > ${instant})`);
+  return (
+    `s.${from} <= ${instant} AND ${living.join(' AND ')} AND NOT EXISTS (SELECT 1 FROM ${table} newer ` +
+    `WHERE newer.tenant_id = s.tenant_id AND newer.${foreignKey} = s.${foreignKey} AND newer.${key} = s.${key} ` +
+    `AND newer.${from} <= ${instant} AND (newer.${from}, newer.id) > (s.${from}, s.id))`
+  );
 }
 
 interface Order {

@@ -5,24 +5,41 @@ import type { Aliases, Bind, PolicyContext } from '../policy/decision.js';
 
 export type Facts = Record<string, unknown>;
 
-/** SELECT expressions of the facts of a noun and of its parent. The policy's SQL says the same in its own predicates. */
+/**
+ * SELECT expressions of the facts of a noun and of its parent. The policy's SQL says the same in its own predicates. A
+ * consent is one fact for each of `scopes`, the purposes that policies ask for.
+ */
 export function factColumns(
   noun: NounDeclaration,
   aliases: Aliases,
   actor: Actor,
   bind: Bind,
   context: PolicyContext,
+  scopes: readonly string[],
 ): string {
-  const named = factNames(noun).map(({ name, fact, ofParent }) => {
+  const named = factNames(noun).flatMap(({ name, fact, ofParent }) => {
     const alias = ofParent ? aliases.subject : aliases.self;
-    return `${expression(fact, alias, actor, bind, context)} AS "fact_${name}"`;
+    if (fact.source !== 'consent') return `${expression(fact, alias, actor, bind, context)} AS "fact_${name}"`;
+    return scopes.map(
+      (scope) => `${consentState(`${alias}.${fact.column}`, scope, bind, context)} AS "fact_${name}.${scope}"`,
+    );
   });
   return named.join(', ');
 }
 
 /** The facts of a fetched row, by the names that policies use: a parent's facts are `subject.<name>`. */
 export function readFacts(noun: NounDeclaration, row: Readonly<Record<string, unknown>>): Facts {
-  return Object.fromEntries(factNames(noun).map(({ name }) => [name, row[`fact_${name}`]]));
+  const facts: Facts = {};
+  for (const { name, fact } of factNames(noun)) {
+    if (fact.source !== 'consent') facts[name] = row[`fact_${name}`];
+    else for (const scoped of consentsIn(row, name)) facts[scoped] = row[`fact_${scoped}`];
+  }
+  return facts;
+}
+
+function consentsIn(row: Readonly<Record<string, unknown>>, name: string): string[] {
+  const columns = Object.keys(row).filter((column) => column.startsWith(`fact_${name}.`));
+  return columns.map((column) => column.slice('fact_'.length));
 }
 
 /** The facts of a subject as the policies of its children name them. */
@@ -37,21 +54,42 @@ function factNames(noun: NounDeclaration): { name: string; fact: FactDeclaration
   return [...own, ...parent.facts.map((fact) => ({ name: `subject.${fact.name}`, fact, ofParent: true }))];
 }
 
-/** The facts of a row that does not exist yet. A new row has no children, so nothing of it is today. */
-export function newFacts(noun: NounDeclaration, columns: Readonly<Record<string, unknown>>, actor: Actor): Facts {
-  return Object.fromEntries(
-    noun.facts.map((fact) => {
-      if (fact.source === 'today') return [fact.name, false];
-      const value = columns[fact.column];
-      if (fact.source === 'column') return [fact.name, value];
-      return [fact.name, Array.isArray(value) && value.some((one) => actor[fact.actorAttribute].includes(String(one)))];
-    }),
-  );
+/** The facts of a row that does not exist yet. It has no children, so nothing of it is today, and nobody was asked for consent. */
+export function newFacts(
+  noun: NounDeclaration,
+  columns: Readonly<Record<string, unknown>>,
+  actor: Actor,
+  scopes: readonly string[],
+): Facts {
+  const facts: Facts = {};
+  for (const fact of noun.facts) {
+    if (fact.source === 'today') facts[fact.name] = false;
+    else if (fact.source === 'consent') for (const scope of scopes) facts[`${fact.name}.${scope}`] = 'NONE';
+    else if (fact.source === 'column') facts[fact.name] = columns[fact.column];
+    else facts[fact.name] = meets(columns[fact.column], actor[fact.actorAttribute]);
+  }
+  return facts;
 }
 
-function expression(fact: FactDeclaration, alias: string, actor: Actor, bind: Bind, context: PolicyContext): string {
+function meets(value: unknown, list: readonly string[]): boolean {
+  const values: readonly unknown[] = Array.isArray(value) ? value : [value];
+  return values.some((one) => typeof one === 'string' && list.includes(one));
+}
+
+/** What the patient decided for a purpose. An entry of which the time is over is NONE; a living one that is not PERMIT is DENY. */
+function consentState(column: string, scope: string, bind: Bind, context: PolicyContext): string {
+  const entry = `${column} -> ${bind(scope)}::text`;
+  const over = `COALESCE((${entry} ->> 'until') <= ${bind(context.now.toISOString())}::text COLLATE "C", FALSE)`;
+  const decision = `${entry} ->> 'decision'`;
+  return `CASE WHEN (${decision}) IS NULL OR ${over} THEN 'NONE' WHEN (${decision}) = 'PERMIT' THEN 'PERMIT' ELSE 'DENY' END`;
+}
+
+type SimpleFact = Exclude<FactDeclaration, { source: 'consent' }>;
+
+function expression(fact: SimpleFact, alias: string, actor: Actor, bind: Bind, context: PolicyContext): string {
   if (fact.source === 'column') return `${alias}.${fact.column}`;
   if (fact.source === 'overlap') return `(${alias}.${fact.column} && ${bind(actor[fact.actorAttribute])}::uuid[])`;
+  if (fact.source === 'listed') return `(${alias}.${fact.column} = ANY(${bind(actor[fact.actorAttribute])}::uuid[]))`;
   const { start, end } = dayIn(context.timeZone, context.now);
   return (
     `EXISTS (SELECT 1 FROM ${fact.table} f WHERE f.${fact.foreignKey} = ${alias}.id ` +

@@ -7,6 +7,7 @@ import type { AnyOperation, OperationDefinition } from './operation.js';
 import { Scope } from './scope.js';
 import type { Selection } from './selection.js';
 import type { ScopeServices } from './services.js';
+import { StepUp } from './step-up.js';
 import { Reading, type View } from './view.js';
 import { versionConflict, type Writing } from './writing.js';
 
@@ -15,7 +16,11 @@ import { versionConflict, type Writing } from './writing.js';
  * The only place where policy, transaction and ledger meet. A refused or failed operation leaves a record too.
  */
 export class Operations {
-  constructor(private readonly services: ScopeServices) {}
+  private readonly stepUp: StepUp;
+
+  constructor(private readonly services: ScopeServices) {
+    this.stepUp = new StepUp(services.challenges);
+  }
 
   /**
    * Runs one operation for the document's actor. Reads are recorded with their document; a write is recorded in the
@@ -36,6 +41,10 @@ export class Operations {
         return null as Result;
       }
       if (!decision.allowed) throw this.refused(operation);
+      if (decision.obligations.some((one) => one.type === 'stepUp')) {
+        if (!operation.continues) await this.stepUp.demand(operation, scope, input);
+        scope.steppedUp = true;
+      }
       if (operation.mode === 'read') {
         document.beginRead(operation, this.services.policy.hash, decision.ruleIds);
         return await operation.handler(scope, input);
@@ -54,6 +63,13 @@ export class Operations {
     const actor = document.requireActor();
     const { purpose } = document.facts;
     const { policy } = this.services;
+    if (actor.factorMissing) {
+      throw new Failure(
+        'STEP_UP_REQUIRED',
+        'Your organisation demands a second factor of your role.',
+        'Enrol one with enrolTotp and confirmTotp, then sign in with its code.',
+      );
+    }
     if (purpose === null || purpose === '') {
       throw new Failure(
         'PURPOSE_REQUIRED',
@@ -129,6 +145,7 @@ export class Operations {
       outcome: 'success',
       code: null,
       accesses: writing.access(),
+      ...(writing.detail === undefined ? {} : { detail: writing.detail }),
     });
     const statement = writing.unit.statement((bind, from) => ledger.insertion(record, bind, from));
     let happened: boolean | undefined;
@@ -141,7 +158,7 @@ export class Operations {
     }
     if (happened !== true) {
       ledger.void(record);
-      throw versionConflict(operation.type);
+      throw writing.conflict ?? versionConflict(operation.type);
     }
     scope.document.committed(operation, {
       writer: record.writer,
@@ -209,6 +226,10 @@ const DENIALS = new Set([
   'RATE_LIMITED',
   'QUERY_COST_EXCEEDED',
   'CURSOR_INVALID',
+  'STEP_UP_REQUIRED',
+  'CONSENT_REQUIRED',
+  'CONSENT_WITHDRAWN',
+  'GUARDIAN_CONSENT_REQUIRED',
 ]);
 
 /**
@@ -220,6 +241,11 @@ export function asFailure(error: unknown, mode: 'read' | 'write'): Failure {
   const fault = error instanceof DatabaseFault ? error.kind : 'none';
   if (fault === 'unique' || fault === 'reference') {
     return new Failure('BAD_USER_INPUT', 'The record contradicts one that exists.', 'Read it again before you write.', {
+      cause: error,
+    });
+  }
+  if (fault === 'exclusion') {
+    return new Failure('BAD_USER_INPUT', 'The time overlaps one that is taken.', 'Choose another time.', {
       cause: error,
     });
   }

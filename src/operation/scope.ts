@@ -19,12 +19,21 @@ const STANDARD_PAGE = 20;
 const LARGEST_MATCH = 20;
 const readings = new WeakMap<Decision['shape'], Map<string, Reading>>();
 
+/** Told to nobody but those who would see the row: to others it would tell that there is one. */
+function withoutConsent(denied: boolean): Failure {
+  return denied
+    ? new Failure('CONSENT_WITHDRAWN', 'The patient does not consent to this purpose.', 'Respect the decision.')
+    : new Failure('CONSENT_REQUIRED', 'The patient has not consented to this purpose.', 'Ask the patient for consent.');
+}
+
 /**
  * The only handle on data. Bound to one actor, one purpose and one document; every read it makes carries the row predicate
  * and the visibility bits of the policy's decision, and gives out views that are already masked. Lives as long as its operation.
  */
 export class Scope {
   readonly actor: Actor;
+  /** Set by the door alone, when the second factor that the policy demands for this operation was given. */
+  steppedUp = false;
   private writingUnit: Writing | null = null;
 
   constructor(
@@ -37,7 +46,7 @@ export class Scope {
   }
 
   get now(): Date {
-    return this.services.clock.now();
+    return this.document.turn?.now ?? this.services.clock.now();
   }
 
   get circumstances(): Circumstances {
@@ -47,13 +56,18 @@ export class Scope {
   /** A decision whose obligations are met. An obligation that this code does not know is not met. */
   obliged(action: PolicyAction, type: string): Decision {
     const decision = this.decide(action, type);
-    const unmet = decision.obligations.find((one) => one.type !== 'reason' || this.document.facts.reason === null);
+    const unmet = decision.obligations.find((one) => !this.meets(one.type));
     if (unmet === undefined) return decision;
     throw new Failure(
       'FORBIDDEN',
       `This needs more than a purpose: ${unmet.type}.`,
-      'Send the header X-Reason, 10 to 500 characters.',
+      unmet.type === 'reason' ? 'Send the header X-Reason, 10 to 500 characters.' : 'Ask the security team.',
     );
+  }
+
+  private meets(obligation: string): boolean {
+    if (obligation === 'stepUp') return this.steppedUp;
+    return obligation === 'reason' && this.document.facts.reason !== null;
   }
 
   decide(action: PolicyAction, type: string): Decision {
@@ -77,7 +91,7 @@ export class Scope {
     const reading = this.reading(type);
     const row = isId(id) ? await this.reader(reading).one(id) : null;
     if (row === null) throw notFound();
-    if (!row.visible) throw notFound('NO_CARE_RELATIONSHIP');
+    if (!row.visible) throw row.but_for_consent ? withoutConsent(row.consent_denied) : notFound('NO_CARE_RELATIONSHIP');
     const [view] = await this.show(reading, [row]);
     if (view === undefined) throw notFound();
     return view;
@@ -103,18 +117,18 @@ export class Scope {
 
   /**
    * The page of children of one parent. Parents of the same document are asked for together: the number of statements
-   * depends on the nested lists of the document, not on the number of parents.
+   * depends on the nested lists of the document, not on the number of parents. `asOf` (RFC 3339): what was in force then.
    */
-  children(type: string, parent: View, input: PageArguments): Promise<Connection> {
+  children(type: string, parent: View, input: PageArguments, asOf: string | null = null): Promise<Connection> {
     const { subject } = registry.noun(type);
     if (typeof subject !== 'object') throw new Error(`${type} has no parent.`);
     const reading = this.reading(type);
     const size = pageSize(input.first, STANDARD_PAGE);
     const after = input.after ?? null;
-    const cursors = this.cursors([type, subject.foreignKey]);
-    const key = JSON.stringify([type, size, after, [...this.selection.fields], this.selection.fieldAccess]);
+    const cursors = this.cursors([type, subject.foreignKey, asOf]);
+    const key = JSON.stringify([type, size, after, asOf, [...this.selection.fields], this.selection.fieldAccess]);
     const load = async (parents: readonly string[]): Promise<Connection[]> => {
-      const rows = await this.reader(reading).children(parents, subject.foreignKey, size, after, cursors);
+      const rows = await this.reader(reading).children(parents, subject.foreignKey, size, after, cursors, asOf);
       const byParent = Map.groupBy(rows, (row) => row.parent_id ?? '');
       await this.loadKeys(rows);
       return Promise.all(
@@ -220,7 +234,8 @@ export class Scope {
 
   private reader(reading: Reading, extra: readonly string[] = []): Reader {
     const decision = this.decide('read', reading.noun.type);
-    return new Reader(this.services.database, this.actor.tenant, reading, decision, this.context(), extra);
+    const reads = this.document.turn ?? this.services.database;
+    return new Reader(reads, this.actor.tenant, reading, decision, this.context(), extra);
   }
 
   private cursors(list: unknown): Cursors {

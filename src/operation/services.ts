@@ -1,10 +1,13 @@
+import type { Challenges } from '../identity/challenges.js';
 import type { Clock } from '../kernel/clock.js';
+import type { LedgerReader } from '../ledger/reader.js';
 import type { LedgerWriter } from '../ledger/writer.js';
 import type { Database } from '../persistence/database.js';
 import type { PolicyEngine } from '../policy/engine.js';
 import type { Vault } from '../vault/vault.js';
 import type { IdempotencyStore } from './idempotency.store.js';
 import type { LimitStore } from './limit.store.js';
+import type { SealedContents } from './sealed-content.js';
 
 /** What an operation stands on. Made once by the composition root. */
 export interface ScopeServices {
@@ -15,4 +18,7 @@ export interface ScopeServices {
   readonly clock: Clock;
   readonly limits: LimitStore;
   readonly idempotency: IdempotencyStore;
+  readonly challenges: Challenges;
+  readonly ledgerReader: LedgerReader;
+  readonly contents: SealedContents;
 }

@@ -1,4 +1,5 @@
 import type { Bind } from '../policy/decision.js';
+import { announcement } from './notices.js';
 import { Parameters } from './parameters.js';
 
 interface Step {
@@ -15,6 +16,7 @@ interface Step {
 export class Unit {
   private readonly parameters = new Parameters();
   private readonly steps: Step[] = [];
+  private readonly announced: string[] = [];
 
   readonly bind: Bind = this.parameters.bind;
 
@@ -32,7 +34,7 @@ export class Unit {
     this.add(`INSERT INTO ${table} (${columns.join(', ')}) VALUES (${bound.join(', ')}) RETURNING 1`, false);
   }
 
-  /** Changes one row of the tenant if it still has the version; a unit with such a step has no other row to change. */
+  /** Changes one row of the tenant if it still has the version. What else the unit changes depends on it: see `change`. */
   update(
     table: string,
     key: { tenant: string; id: string; version: number },
@@ -56,6 +58,23 @@ export class Unit {
     );
   }
 
+  /**
+   * Stages a data-modifying statement that a domain wrote. `write` is given a condition to end its WHERE with: it is false
+   * when the row of an `update` of this unit was not at its version, so that a unit that did not happen changed nothing.
+   */
+  change(write: (bind: Bind, happened: string) => string): void {
+    const guards = this.steps.filter((step) => step.guards).map((step) => `EXISTS (SELECT 1 FROM ${step.name})`);
+    this.add(`${write(this.bind, guards.join(' AND ') || 'TRUE')} RETURNING 1`, false);
+  }
+
+  /**
+   * Tells every process, when and only when the unit commits, that a row of this subject has changed. Ids alone: who
+   * hears of it reads the row again under a decision of its own.
+   */
+  notify(type: string, id: string, subjectId: string): void {
+    this.announced.push(announcement(this.bind, type, id, subjectId));
+  }
+
   /** The whole statement, with the ledger's insertion at its end. It answers one row with `happened`. */
   statement(insertion: (bind: Bind, from?: string) => string) {
     const guards = this.steps.filter((step) => step.guards);
@@ -63,8 +82,14 @@ export class Unit {
     const record = insertion(this.bind, from === '' ? undefined : `FROM ${from}`);
     const happened = guards.map((step) => `(SELECT count(*) FROM ${step.name}) = 1`).join(' AND ') || 'TRUE';
     const withs = this.steps.map((step) => `${step.name} AS (${step.text})`);
-    const text = `WITH ${[...withs, `record AS (${record})`].join(', ')} SELECT ${happened} AS happened`;
+    const text = `WITH ${[...withs, `record AS (${record})`].join(', ')} SELECT ${happened} AS happened${this.announcements(from)}`;
     return this.steps.length > 6 ? this.parameters.unprepared(text) : this.parameters.statement(text);
+  }
+
+  /** In the last SELECT, because nothing would run a CTE that is only read; and not where a guard found no row. */
+  private announcements(from: string): string {
+    const source = from === '' ? '' : ` FROM ${from}`;
+    return this.announced.map((one, index) => `, (SELECT ${one}${source})::text AS announced_${index}`).join('');
   }
 
   private add(text: string, guards: boolean): void {

@@ -1,17 +1,16 @@
 import { registry, type NounDeclaration } from '../kernel/attribute.js';
 import { Failure, notFound } from '../kernel/failure.js';
 import { isId, newId, newReference } from '../kernel/identifier.js';
-import type { Access } from '../ledger/record.js';
+import type { Access, RecordDraft } from '../ledger/record.js';
 import { sealedColumn } from '../persistence/attribute.js';
 import type { Decision, FieldView, PolicyAction } from '../policy/decision.js';
 import { applyMask } from '../policy/mask.js';
 import { checkInput, maskedValue } from './input.js';
-import { aliasesOf, fromClause, subjectColumns } from './noun-table.js';
-import { Parameters } from './parameters.js';
-import { asParent, factColumns, newFacts, readFacts, type Facts } from './row-facts.js';
+import { asParent, newFacts, readFacts, type Facts } from './row-facts.js';
 import type { AnyOperation } from './operation.js';
 import type { Scope } from './scope.js';
 import { blindIndexes, changedFacts, openAll, plainColumns, sealedGroups, subjectKeyRow } from './sealed-row.js';
+import { fetchStored, StoredRow } from './stored-row.js';
 import { Unit } from './unit.js';
 import { maskFacts, Reading, type Pattern, type Row, type View } from './view.js';
 
@@ -47,6 +46,10 @@ export class Writing {
     readonly rules: readonly string[];
   }[] = [];
   readonly rules = new Set<string>();
+  /** What the record of this unit says of a file. */
+  detail: RecordDraft['detail'];
+  /** What a caller hears whose change came second, where that is more than another version. */
+  conflict: Failure | null = null;
 
   constructor(private readonly scope: Scope) {}
 
@@ -94,7 +97,7 @@ export class Writing {
     for (const [group, members] of sealedGroups(noun, checked)) {
       row[sealedColumn(group)] = services.vault.seal(address, group, members);
     }
-    const facts = { ...newFacts(noun, row, actor), ...options.subject?.facts };
+    const facts = { ...newFacts(noun, row, actor, services.policy.consentScopes), ...options.subject?.facts };
     if (!decision.matches(facts)) throw this.refusal(type, options.subject);
     this.unit.insert(noun.table, row);
     if (noun.maintains !== null && options.subject !== undefined) {
@@ -119,10 +122,7 @@ export class Writing {
     const noun = registry.noun(type);
     const decision = this.permission(options.action ?? 'update', type);
     const checked = this.checked(noun, decision, changes);
-    const current = await this.current(noun, id);
-    if (current === null) throw notFound();
-    const before = readFacts(noun, current);
-    if (!this.readable(type, before)) throw notFound('NO_CARE_RELATIONSHIP');
+    const { row: current, facts: before } = await this.found(type, id);
     if (!decision.matches(before)) throw this.refusal(type, undefined);
     if (current['version'] !== version) throw versionConflict(type);
     const address = { tenant: actor.tenant, type, rowId: id, subjectId: String(current['subject_id']) };
@@ -162,28 +162,26 @@ export class Writing {
    * see is told like a missing one, before anything else of the request is looked at.
    */
   async subject(type: string, id: string): Promise<Subject> {
-    const row = isId(id) ? await this.current(registry.noun(type), id) : null;
-    if (row === null) throw notFound();
-    const facts = readFacts(registry.noun(type), row);
-    if (!this.readable(type, facts)) throw notFound('NO_CARE_RELATIONSHIP');
-    const { tenant } = this.scope.actor;
-    await this.scope.services.vault.loadSubjectKeys(tenant, [id]);
+    const { row, facts } = await this.found(type, id);
+    await this.scope.services.vault.loadSubjectKeys(this.scope.actor.tenant, [id]);
     return { id, reference: String(row['subject_reference']), facts: asParent(facts) };
   }
 
-  private async current(noun: NounDeclaration, id: string): Promise<Record<string, unknown> | null> {
-    if (!isId(id)) return null;
-    const parameters = new Parameters();
-    const tenant = parameters.bind(this.scope.actor.tenant);
-    const facts = factColumns(noun, aliasesOf(noun), this.scope.actor, parameters.bind, this.scope.context());
-    const [row] = await this.scope.services.database.query<Record<string, unknown>>(
-      this.scope.actor.tenant,
-      parameters.statement(
-        `SELECT s.*, ${subjectColumns(noun)}, ${facts} FROM ${fromClause(noun)} ` +
-          `WHERE assert_tenant(${tenant}) AND s.tenant_id = ${tenant} AND s.id = ${parameters.bind(id)}::uuid`,
-      ),
-    );
-    return row ?? null;
+  /** The row as it is stored, for a rule of the domain. One that the caller may not see is told like a missing one. */
+  async stored(type: string, id: string): Promise<StoredRow> {
+    const { row } = await this.found(type, id);
+    const { actor, services } = this.scope;
+    const stored = new StoredRow(services.vault, actor.tenant, registry.noun(type), row);
+    await services.vault.loadSubjectKeys(actor.tenant, [stored.subjectId]);
+    return stored;
+  }
+
+  private async found(type: string, id: string): Promise<{ row: Record<string, unknown>; facts: Facts }> {
+    const row = isId(id) ? await fetchStored(this.scope, registry.noun(type), id) : null;
+    if (row === null) throw notFound();
+    const facts = readFacts(registry.noun(type), row);
+    if (!this.readable(type, facts)) throw notFound('NO_CARE_RELATIONSHIP');
+    return { row, facts };
   }
 
   private permission(action: PolicyAction, type: string): Decision {

@@ -1,0 +1,150 @@
+import { registry } from '../kernel/attribute.js';
+import { notFound } from '../kernel/failure.js';
+import { isId } from '../kernel/identifier.js';
+import type { LedgerEntry } from '../ledger/reader.js';
+import type { Access, AccessState } from '../ledger/record.js';
+import { Cursors } from './cursor.js';
+import type { Limit } from './limit.store.js';
+import { aliasesOf } from './noun-table.js';
+import { Parameters } from './parameters.js';
+import { pageSize, type PageArguments } from './reader.js';
+import type { Scope } from './scope.js';
+
+/** What became of one field in one access. */
+export interface AccessedField {
+  readonly type: string;
+  readonly field: string;
+  readonly state: AccessState;
+}
+/** One operation that named the patient. Names nobody of the staff. */
+export interface AccessEntry {
+  /** RFC 3339, UTC. */
+  readonly at: string;
+  readonly role: string | null;
+  /** Stands for the account: the same in every report on this patient, another in reports on others. */
+  readonly agent: string | null;
+  readonly purpose: string | null;
+  readonly operation: string;
+  readonly kind: string;
+  readonly outcome: string;
+  /** True for access in an emergency. */
+  readonly emergency: boolean;
+  readonly fields: readonly AccessedField[];
+}
+export interface AccessReport {
+  readonly entries: readonly AccessEntry[];
+  readonly pageInfo: {
+    readonly hasNextPage: boolean;
+    readonly hasPreviousPage: boolean;
+    readonly startCursor: string | null;
+    readonly endCursor: string | null;
+  };
+}
+
+/** What the ledger says of a report: its fields are always all of them. */
+const FIELDS: Access['fields'] = Object.freeze(
+  Object.fromEntries(
+    ['at', 'role', 'agent', 'purpose', 'operation', 'kind', 'outcome', 'emergency', 'fields'].map((field) => [
+      field,
+      'CLEAR' as const,
+    ]),
+  ),
+);
+const TYPE = 'AccessReport';
+const STANDARD_PAGE = 20;
+const EMERGENCY = 'ETREAT';
+/** Each page looks through the whole log in the worst case. */
+const LIMIT: Limit = { perMinute: 120, perDay: 3_000 };
+/** Where accesses of one record differ in a field, what shows the most stands. */
+const STATES: readonly AccessState[] = ['WRITTEN', 'CLEAR', 'MASKED', 'ERASED', 'HIDDEN'];
+
+/**
+ * Who reached a patient's data, when, why and which fields (GDPR 15(1)(c), EHDS 9), newest first: every entry of the
+ * tenant's ledger that names the patient, up to the call. The report is an access itself, and in the next one.
+ */
+export async function accessReport(scope: Scope, patientId: string, input: PageArguments): Promise<AccessReport> {
+  const { actor, document, services } = scope;
+  const size = pageSize(input.first, STANDARD_PAGE);
+  const subject = await subjectReference(scope, patientId);
+  await services.limits.take(actor, 'accessReport', LIMIT, scope.now);
+  const cursors = new Cursors(services.vault, {
+    account: actor.id,
+    purpose: scope.purpose,
+    policy: services.policy.hash,
+    list: [TYPE, patientId],
+  });
+  const after = input.after ?? null;
+  const before = after === null ? await services.ledgerReader.end(actor.tenant) : Number(cursors.open(after, 1)[0]);
+  // One more than asked for tells whether there is a next page.
+  const found = await services.ledgerReader.naming(actor.tenant, subject, before, size + 1);
+  const shown = found.entries.slice(0, size);
+  const more = found.entries.length > size;
+  const end = more ? (shown.at(-1)?.index ?? before) : (found.before ?? shown.at(-1)?.index ?? null);
+  document.note({ type: TYPE, rows: shown.length, fields: FIELDS, subjects: [subject] });
+  const [first] = shown;
+  return {
+    entries: shown.map((entry) => toAccess(scope, subject, entry)),
+    pageInfo: {
+      hasNextPage: found.before !== null,
+      hasPreviousPage: after !== null,
+      startCursor: first === undefined ? null : cursors.seal([first.index]),
+      endCursor: end === null ? null : cursors.seal([end]),
+    },
+  };
+}
+
+/** The patient's name in the ledger, where the policy lets the caller report on him. */
+async function subjectReference(scope: Scope, patientId: string): Promise<string> {
+  const { tenant } = scope.actor;
+  const decision = scope.obliged('accessReport', 'Patient');
+  const noun = registry.noun('Patient');
+  const parameters = new Parameters();
+  const { bind } = parameters;
+  const named = bind(tenant);
+  const [row] = isId(patientId)
+    ? await scope.services.database.query<{ subject_reference: string; visible: boolean }>(
+        tenant,
+        parameters.statement(
+          `SELECT s.subject_reference, ${decision.rowPredicate(aliasesOf(noun), bind, scope.context())} AS visible ` +
+            `FROM ${noun.table} s WHERE assert_tenant(${named}) AND s.tenant_id = ${named} AND s.id = ${bind(patientId)}::uuid`,
+        ),
+      )
+    : [];
+  if (row === undefined) throw notFound();
+  if (!row.visible) throw notFound('NO_CARE_RELATIONSHIP');
+  return row.subject_reference;
+}
+
+function toAccess(scope: Scope, subject: string, { record }: LedgerEntry): AccessEntry {
+  const text = (member: string) => (typeof record[member] === 'string' ? record[member] : null);
+  const actor = text('actor');
+  const pseudonym = (reference: string) =>
+    scope.services.vault
+      .keyedDigest(scope.actor.tenant, 'access-report-agent', `${subject} ${reference}`)
+      .toString('hex')
+      .slice(0, 16);
+  return {
+    at: text('time') ?? '',
+    role: text('role'),
+    agent: actor === null ? null : pseudonym(actor),
+    purpose: text('purpose'),
+    operation: text('operation') ?? '',
+    kind: text('kind') ?? '',
+    outcome: text('outcome') ?? '',
+    emergency: text('purpose') === EMERGENCY,
+    fields: fieldsOf((record['accesses'] ?? []) as readonly Access[], subject),
+  };
+}
+
+function fieldsOf(accesses: readonly Access[], subject: string): AccessedField[] {
+  const fields = new Map<string, AccessedField>();
+  for (const { type, fields: states, subjects } of accesses) {
+    if (!subjects.includes(subject)) continue;
+    for (const [field, state] of Object.entries(states)) {
+      const known = fields.get(`${type}.${field}`);
+      if (known !== undefined && STATES.indexOf(known.state) <= STATES.indexOf(state)) continue;
+      fields.set(`${type}.${field}`, { type, field, state });
+    }
+  }
+  return [...fields.values()];
+}
