@@ -7,7 +7,7 @@ export const DEMO_TENANTS: readonly Tenant[] = [
   { id: 'T-EU', name: 'Demonstrationsklinik Berlin', country: 'DE', timeZone: 'Europe/Berlin' },
 ];
 
-/** One account for each of these roles in each tenant. Patients and guardians sign in only once they are bound to a record. */
+/** One account for each of these roles in each tenant. The patient is PT1, the guardian speaks for PT2. */
 export const DEMO_ROLES: readonly Role[] = [
   'physician',
   'nurse',
@@ -22,7 +22,12 @@ export const DEMO_ROLES: readonly Role[] = [
   'privacy_officer',
   'security_admin',
   'integrator',
+  'patient',
+  'guardian',
 ];
+
+/** Accounts with a second factor: those of whom a policy demands one for something. */
+export const DEMO_FACTOR_ROLES: readonly Role[] = ['privacy_officer', 'security_admin', 'patient', 'guardian'];
 
 export interface DemoPatient {
   readonly key: string;

@@ -18,6 +18,8 @@ import { FieldAccess, Governed } from '../governed.js';
   facts: [
     { name: 'tenant', source: 'column', column: 'tenant_id', kind: 'text' },
     { name: 'status', source: 'column', column: 'status', kind: 'text' },
+    { name: 'isRepresented', source: 'listed', column: 'id', actorAttribute: 'patientIds' },
+    { name: 'consent', source: 'consent', column: 'consents' },
     { name: 'inCareTeam', source: 'overlap', column: 'care_team_ids', actorAttribute: 'careTeamIds' },
     {
       name: 'hasVisitToday',
@@ -134,4 +136,11 @@ export class Patient {
   /** Care teams with a living assignment; kept in the transaction that changes an assignment. */
   @Internal('uuid[]', { default: `'{}'` })
   careTeamIds: string[];
+
+  /**
+   * What the patient decided, by purpose: `{"CAREMGT": {"decision": "PERMIT", "until": null, "at": "…", "id": "…"}}`. Repeats
+   * the newest consent of each purpose; kept in the statement that records or withdraws one.
+   */
+  @Internal('jsonb', { default: `'{}'` })
+  consents: Readonly<Record<string, object>>;
 }

@@ -1,6 +1,8 @@
 import { Failure } from '../../kernel/failure.js';
 import { defineOperation } from '../../operation/operation.js';
 import type { View } from '../../operation/view.js';
+import { ageOfConsentAt } from '../terminology/age-of-consent.js';
+import { stageGuardianshipEnd } from './guardianship.store.js';
 import { checkPatient, indexedTexts, type PatientValues } from './patient-values.js';
 
 export interface UpdatePatientArguments {
@@ -10,7 +12,7 @@ export interface UpdatePatientArguments {
   readonly input: PatientValues;
 }
 
-/** Patches a patient: an absent field stays, null clears. */
+/** Patches a patient: an absent field stays, null clears. With the date of birth moves the end of guardianships. */
 export const updatePatient = defineOperation<UpdatePatientArguments, View>({
   name: 'updatePatient',
   kind: 'UPDATE',
@@ -24,12 +26,13 @@ export const updatePatient = defineOperation<UpdatePatientArguments, View>({
         extensions: { field: 'Patient.name' },
       });
     }
-    return scope.write.update(
-      'Patient',
-      id,
-      version,
-      { ...input },
-      { indexed: indexedTexts(input, scope.actor.country) },
-    );
+    const { tenant, country, timeZone } = scope.actor;
+    const indexed = indexedTexts(input, country);
+    const view = await scope.write.update('Patient', id, version, { ...input }, { indexed });
+    if (input.birthDate !== undefined) {
+      const endAt = ageOfConsentAt(input.birthDate?.trim() || null, country, timeZone);
+      stageGuardianshipEnd(scope.write.unit, { tenant, patientId: id }, endAt);
+    }
+    return view;
   },
 });
