@@ -122,14 +122,18 @@ module.exports = {
     {
       name: 'no-orphan',
       severity: 'error',
-      from: { orphan: true, pathNot: ['^(test|bench)/', '^src/cli/', '^src/main\\.ts$', '\\.d\\.ts$', '^audit/'] },
+      from: {
+        orphan: true,
+        pathNot: ['^(test|bench)/', '^src/cli/', '^src/main\\.ts$', '\\.d\\.ts$', '^audit/', '^src/api/graphiql/'],
+      },
       to: {},
     },
     {
       name: 'resolvable',
+      comment: 'The one package that is left out has types and no code.',
       severity: 'error',
       from: {},
-      to: { couldNotResolve: true },
+      to: { couldNotResolve: true, pathNot: '^@graphql-typed-document-node/core$' },
     },
     {
       name: 'ships-without-development-packages',

@@ -77,13 +77,29 @@ export class Installation {
     return this.start('bench/peer/main.js', { PEER_DATABASE_URL: this.peerUrl });
   }
 
+  /** Another peer. @param script below dist/ */
+  async startScript(script: string, environment: Readonly<Record<string, string>>): Promise<MeasuredServer> {
+    return this.start(script, environment);
+  }
+
   /** What the demo organisation's file says of its accounts. */
   account(
     tenant: string,
     role: string,
   ): { readonly tenant: string; readonly email: string; readonly password: string } {
+    return this.user(tenant, role);
+  }
+
+  /** The secret of the account's authenticator. */
+  totpSecret(tenant: string, role: string): string {
+    const { totpSecret } = this.user(tenant, role);
+    if (totpSecret === null) throw new Refusal(`The ${role} of ${tenant} has no second factor.`);
+    return totpSecret;
+  }
+
+  private user(tenant: string, role: string) {
     const { users } = JSON.parse(readFileSync(path.join(this.directory, 'demo.json'), 'utf8')) as {
-      users: { tenant: string; role: string; email: string; password: string }[];
+      users: { tenant: string; role: string; email: string; password: string; totpSecret: string | null }[];
     };
     const found = users.find((user) => user.tenant === tenant && user.role === role);
     if (found === undefined) throw new Refusal(`The demo organisation has no ${role} in ${tenant}.`);

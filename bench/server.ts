@@ -38,6 +38,10 @@ export class MeasuredServer {
     }
   }
 
+  get pid(): number {
+    return this.child.pid ?? 0;
+  }
+
   /** Throws when the process ended by itself, with the end of what it wrote. */
   assertRunning(): void {
     const { exitCode, signalCode } = this.child;

@@ -4,19 +4,31 @@ import { MikroORM } from '@mikro-orm/postgresql';
 import type { Configuration } from './config/configuration.js';
 import './domain/nouns.js';
 import { Identity } from './identity/identity.js';
+import { ReminderJobs } from './jobs/appointment-reminder-jobs.js';
+import { ReminderDirectory } from './jobs/appointment-reminder-sink.js';
+import { ExportJobs } from './jobs/export-jobs.js';
+import { Jobs } from './jobs/jobs.js';
 import { registry } from './kernel/attribute.js';
 import { SystemClock, type Clock } from './kernel/clock.js';
 import { newId } from './kernel/identifier.js';
 import { FileCheckpointStore, type CheckpointStore } from './ledger/checkpoint-store.js';
 import { fileLedgerKeys } from './ledger/keys.js';
 import { Ledger } from './ledger/ledger.js';
+import { LedgerReader } from './ledger/reader.js';
 import { bareDraft } from './ledger/record.js';
 import { ormOptions, POOL_SIZE } from './mikro-orm.config.js';
 import { Answering } from './operation/answering.js';
+import { ExportFiles } from './operation/export-file.js';
+import { ExportStore } from './operation/export.store.js';
+import { Exports } from './operation/exports.js';
 import { IdempotencyStore } from './operation/idempotency.store.js';
 import { LimitStore } from './operation/limit.store.js';
+import { Notices } from './operation/notices.js';
 import { Operations } from './operation/run.js';
+import { SealedContents } from './operation/sealed-content.js';
 import { Sessions } from './operation/sessions.js';
+import { FileBlobStore } from './persistence/blob-store.js';
+import { Turns } from './operation/turn.js';
 import { Database } from './persistence/database.js';
 import { tenantCodes } from './persistence/tenant.store.js';
 import { PolicyEngine } from './policy/engine.js';
@@ -25,6 +37,8 @@ import { Vault } from './vault/vault.js';
 export interface DatabaseLogins {
   readonly appUrl: string;
   readonly sequencerUrl: string;
+  /** Reads the whole ledger, for the reports that patients ask for. */
+  readonly auditorUrl: string;
 }
 
 /** Everything that runs, wired once. Whoever composes closes: last what others stand on. */
@@ -37,6 +51,12 @@ export interface Composition {
   readonly vault: Vault;
   readonly ledger: Ledger;
   readonly checkpoints: CheckpointStore;
+  readonly exports: Exports;
+  /** Not started. */
+  readonly jobs: Jobs;
+  /** Listens from the first subscription on. */
+  readonly notices: Notices;
+  readonly turns: Turns;
   /** Codes of the tenants that exist. */
   readonly tenants: readonly string[];
   readonly clock: Clock;
@@ -46,6 +66,9 @@ export interface Composition {
 }
 
 const SEQUENCER_POOL = 4;
+const AUDITOR_POOL = 2;
+/** How long a report waits for the newest entries to be sequenced. */
+const DRAIN_MILLISECONDS = 5_000;
 
 /**
  * Wires the rooms: the API, the import and every other command stand on the same composition, so that there is one door.
@@ -63,7 +86,9 @@ export async function compose(
     maximum: SEQUENCER_POOL,
     name: 'custodia sequencer',
   });
+  const auditor = await Database.connect(logins.auditorUrl, { maximum: AUDITOR_POOL, name: 'custodia auditor' });
   const vault = await Vault.withFileRoot(app, configuration.keyDirectory);
+  const blobs = await FileBlobStore.open(configuration.blobDirectory, clock);
   const checkpoints = new FileCheckpointStore(configuration.checkpointDirectory);
   const tenants = await tenantCodes(sequencer);
   for (const tenant of tenants) await vault.createTenantKey(tenant);
@@ -80,7 +105,11 @@ export async function compose(
   await ledger.writer.append({ ...bareDraft('system', 'policy.load', 'POLICY', newId()), policy: policy.hash });
   const digest = (tenant: string, label: string, text: string) => vault.keyedDigest(tenant, label, text);
   const tokenKey = createSecretKey(digest('system', 'access-token', 'key'));
-  const identity = new Identity({ database: app, clock, tokenKey, digest });
+  const sealing = {
+    seal: (label: string, context: string, payload: string) => vault.sealToken(label, context, payload),
+    open: (label: string, context: string, token: string) => vault.openToken(label, context, token),
+  };
+  const identity = new Identity({ database: app, clock, tokenKey, digest, sealing });
   const operations = new Operations({
     database: app,
     policy,
@@ -89,25 +118,43 @@ export async function compose(
     clock,
     limits: new LimitStore(app),
     idempotency: new IdempotencyStore(app),
+    challenges: identity.challenges,
+    contents: new SealedContents(vault, blobs, configuration.largestAttachment),
+    ledgerReader: new LedgerReader(auditor, () => ledger.sequencer.drain(DRAIN_MILLISECONDS)),
   });
+  const exports = new Exports(
+    new ExportStore(app),
+    new ExportFiles(path.join(configuration.dataDirectory, 'exports'), vault),
+  );
+  const work = { operations, identity, exports, ledger: ledger.writer, vault, clock, tenants };
+  const notices = new Notices(logins.appUrl);
+  const answering = new Answering(ledger.writer, policy);
+  const outbox = new ReminderDirectory(path.join(configuration.dataDirectory, 'outbox', 'reminders'));
+  const reminders = new ReminderJobs({ operations, answering, identity, vault, clock, tenants }, outbox);
   return {
     operations,
     sessions: new Sessions(identity, policy),
-    answering: new Answering(ledger.writer, policy),
+    answering,
     identity,
     policy,
     vault,
     ledger,
     checkpoints,
+    exports,
+    jobs: new Jobs(logins.appUrl, [new ExportJobs(work), reminders]),
+    notices,
+    turns: new Turns(app, clock),
     tenants,
     clock,
     app,
     sequencer,
     async close() {
+      await notices.close();
       await identity.close();
       await ledger.close();
       await app.close();
       await sequencer.close();
+      await auditor.close();
     },
   };
 }

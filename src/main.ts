@@ -3,12 +3,18 @@ import cors from '@fastify/cors';
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
 import { GraphQLSchemaHost } from '@nestjs/graphql';
-import { Readiness } from './api/readiness.js';
-import { AppModule } from './app.module.js';
 import { refuseUndeclared } from './api/boot-check.js';
+import { serveGraphiql } from './api/graphiql.js';
+import { Origins } from './api/origins.js';
+import { answerClientError, governEndpoint, TIME_LIMITS, type TimeLimits } from './api/protocol.js';
+import { Readiness } from './api/readiness.js';
+import { SubscriptionServer } from './api/subscription-server.js';
+import { TrustedDocuments } from './api/trusted-documents.js';
+import { AppModule } from './app.module.js';
 import type { Composition } from './composition.js';
 import type { Configuration } from './config/configuration.js';
 import { Refusal } from './config/refusal.js';
+import { readManifest } from './config/trusted-documents.js';
 import { FrameworkLog } from './telemetry/framework-log.js';
 import type { Log } from './telemetry/log.js';
 import { Metrics } from './telemetry/metrics.js';
@@ -22,6 +28,8 @@ export interface RunningApi {
 
 const LARGEST_BODY = 1024 * 1024;
 const SWEEP_MILLISECONDS = 50;
+/** How often connections are looked over for requests that arrive too slowly. */
+const CHECK_MILLISECONDS = 1_000;
 const HEADERS = [
   'authorization',
   'content-type',
@@ -32,26 +40,66 @@ const HEADERS = [
   'x-request-id',
 ];
 
-/** Serves the API of a composition. Refuses to listen when an operation, a field or a policy is undeclared. */
-export async function serve(configuration: Configuration, composition: Composition, log: Log): Promise<RunningApi> {
+/**
+ * Serves the API of a composition. Refuses to listen when an operation, a field or a policy is undeclared, or a trusted
+ * document does not fit the schema.
+ */
+export async function serve(
+  configuration: Configuration,
+  composition: Composition,
+  log: Log,
+  limits: TimeLimits = TIME_LIMITS,
+): Promise<RunningApi> {
   const metrics = new Metrics();
   watch(metrics, composition);
-  const introspection = configuration.profile === 'trial';
-  const adapter = new FastifyAdapter({ bodyLimit: LARGEST_BODY, trustProxy: false, logger: false });
-  const module = AppModule.of(composition, { log, metrics, introspection });
+  const production = configuration.profile === 'production';
+  const origins = new Origins(configuration.corsOrigins);
+  const { trustedDocuments } = configuration;
+  const documents = trustedDocuments === null ? [] : readManifest(trustedDocuments);
+  const trusted = new TrustedDocuments(documents, production);
+  const adapter = new FastifyAdapter({
+    bodyLimit: LARGEST_BODY,
+    trustProxy: false,
+    logger: false,
+    requestTimeout: limits.request,
+    connectionTimeout: limits.silence,
+    http: { headersTimeout: limits.head, connectionsCheckingInterval: CHECK_MILLISECONDS },
+    clientErrorHandler: answerClientError,
+  });
+  const module = AppModule.of(composition, { log, metrics, deployment: { production, origins, trusted } });
   const application = await NestFactory.create<NestFastifyApplication>(module, adapter, {
     logger: new FrameworkLog(log),
     abortOnError: false,
   });
+  // With credentials for the cookie of the refresh token; an origin that is not listed gets no header at all.
   await application.register(cors, {
-    origin: originCheck(configuration.corsOrigins),
-    methods: ['GET', 'POST'],
+    origin: (origin, answer) => answer(null, origins.allows(origin)),
+    credentials: true,
+    methods: ['GET', 'POST', 'PUT'],
     allowedHeaders: HEADERS,
-    exposedHeaders: ['x-request-id'],
+    exposedHeaders: ['content-disposition', 'retry-after', 'x-ledger-record', 'x-request-id'],
     maxAge: 600,
   });
+  const server = adapter.getInstance();
+  governEndpoint(server, limits, log);
+  if (!production) serveGraphiql(server);
   await application.init();
-  refuseUndeclared(application.get(GraphQLSchemaHost).schema, composition.policy);
+  const { schema } = application.get(GraphQLSchemaHost);
+  refuseUndeclared(schema, composition.policy);
+  trusted.refuseStale(schema);
+  const { identity, answering, turns } = composition;
+  const subscriptions = new SubscriptionServer({
+    schema,
+    identity,
+    answering,
+    turns,
+    metrics,
+    log,
+    production,
+    origins,
+    trusted,
+  });
+  subscriptions.attach(application.getHttpServer());
   try {
     await application.listen(configuration.port, configuration.host);
   } catch (error) {
@@ -67,6 +115,10 @@ export async function serve(configuration: Configuration, composition: Compositi
       throw new Refusal(`${configuration.host} is no address of this machine: set CUSTODIA_HOST to one that is.`);
     throw error;
   }
+  await composition.jobs.start(log).catch(async (error: unknown) => {
+    await application.close();
+    throw error;
+  });
   const address = application.getHttpServer().address();
   const port = typeof address === 'object' && address !== null ? address.port : configuration.port;
   const host = configuration.host.includes(':') ? `[${configuration.host}]` : configuration.host;
@@ -74,23 +126,13 @@ export async function serve(configuration: Configuration, composition: Compositi
     endpoint: `http://${host}:${port}/graphql`,
     close: async () => {
       application.get(Readiness).drain();
+      await subscriptions.close();
+      await composition.jobs.close();
       // A connection that was busy when the drain began is idle afterwards, and nobody else closes it for ten seconds.
       const server = application.getHttpServer();
       const sweep = setInterval(() => server.closeIdleConnections(), SWEEP_MILLISECONDS);
       await application.close().finally(() => clearInterval(sweep));
     },
-  };
-}
-
-/** `localhost` in the list stands for any port of this machine. */
-function originCheck(
-  allowed: readonly string[],
-): (origin: string | undefined, answer: (error: Error | null, allow: boolean) => void) => void {
-  return (origin, answer) => {
-    const local = /^https?:\/\/(localhost|127\.0\.0\.1|\[::1\])(:\d{1,5})?$/;
-    const fits =
-      origin !== undefined && (allowed.includes(origin) || (allowed.includes('localhost') && local.test(origin)));
-    answer(null, fits);
   };
 }
 

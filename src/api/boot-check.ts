@@ -5,13 +5,19 @@ import { declaredOperations } from '../operation/operation.js';
 import { SESSION_OPERATIONS } from '../operation/sessions.js';
 import type { PolicyEngine } from '../policy/engine.js';
 
-const UNGOVERNED_FIELDS = new Set(['fieldAccess']);
+const UNGOVERNED_FIELDS = new Set(['fieldAccess', 'uploadUrl']);
 /** Object types that hold no patient's data, each with all its fields: what is not in here is a noun, or is refused. */
 const UNGOVERNED_TYPES: Readonly<Record<string, readonly string[]>> = {
   FieldAccess: ['field', 'state', 'mask'],
+  AccessReport: ['entries', 'pageInfo'],
+  AccessEntry: ['at', 'role', 'agent', 'purpose', 'operation', 'kind', 'outcome', 'emergency', 'fields'],
+  AccessedField: ['type', 'field', 'state'],
   PageInfo: ['hasNextPage', 'hasPreviousPage', 'startCursor', 'endCursor'],
   Session: ['accessToken', 'refreshToken', 'expiresAt'],
-  Me: ['id', 'tenant', 'role', 'purposes'],
+  Me: ['id', 'tenant', 'role', 'purposes', 'patientIds', 'factorMissing'],
+  TotpEnrolment: ['secret', 'uri'],
+  RecoveryCodes: ['codes'],
+  ExportJob: ['id', 'status', 'rowCount', 'sha256', 'downloadUrl', 'progress'],
 };
 const CONNECTION_FIELDS = ['edges', 'pageInfo', 'totalCount'];
 const EDGE_FIELDS = ['node', 'cursor'];

@@ -1,7 +1,8 @@
 import { unwrapResolverError } from '@apollo/server/errors';
-import type { GraphQLFormattedError } from 'graphql';
+import type { FormattedExecutionResult, GraphQLFormattedError } from 'graphql';
 import { Failure, FAILURE_STATUS, type FailureCode } from '../kernel/failure.js';
 import { tooCostly } from './limits.js';
+import { RESPONSE_TYPE, type AnswerType } from './media-type.js';
 
 /** Messages of graphql-js that name only what is in the schema or in the document's own syntax, never a value. */
 const HARMLESS = [
@@ -38,6 +39,11 @@ export function formatError(formatted: GraphQLFormattedError, error: unknown): G
       extensions: { code, nextStep: 'Try again; give the request id to the operator.' },
     };
   }
+  if (code === 'BAD_REQUEST') {
+    const nextStep =
+      'POST a JSON object with "query" and "variables", or GET a query with the header Apollo-Require-Preflight.';
+    return { message: 'This is no GraphQL request.', extensions: { code, nextStep } };
+  }
   const message = HARMLESS.some((pattern) => pattern.test(formatted.message))
     ? formatted.message
     : 'The document or its variables do not fit the schema.';
@@ -53,9 +59,29 @@ export function failureExtensions(failure: Failure): Record<string, unknown> {
   return { ...failure.options.extensions, code: failure.code, nextStep: failure.nextStep };
 }
 
-/** HTTP status of an answer: the gravest of its errors' (GraphQL over HTTP leaves 200 for partial answers). */
-export function statusOf(codes: readonly string[]): number | undefined {
-  const statuses = codes.map((code) => (code in FAILURE_STATUS ? FAILURE_STATUS[code as FailureCode] : 200));
-  const gravest = Math.max(200, ...statuses);
-  return gravest === 200 ? undefined : gravest;
+/**
+ * HTTP status of an answer (GraphQL over HTTP, 6.4). Codes with a status of their own have it, but in the newer media type
+ * an answer that carries data is 2xx. Of a document that was not executed the newer type says 400; the older one says 200,
+ * as for everything that was a well-formed request.
+ * @param given what Apollo would say.
+ */
+export function answerStatus(result: FormattedExecutionResult, type: AnswerType, given: number | undefined): number {
+  const codes = (result.errors ?? []).map((error) => String(error.extensions?.['code']));
+  if (codes.length === 0) return given ?? 200;
+  if (result.data != null && type === RESPONSE_TYPE) return 200;
+  const gravest = Math.max(...codes.map((code) => FAILURE_STATUS[code as FailureCode] ?? 200));
+  if (gravest > 200) return gravest;
+  if (codes.includes('BAD_REQUEST')) return given ?? 400;
+  return result.data === undefined && type === RESPONSE_TYPE ? 400 : 200;
+}
+
+/** Where the code that refuses does not know when it will be over. */
+const UNKNOWN_WAIT = 10;
+
+/** Seconds for the header Retry-After (RFC 9110, 10.2.3); null where nothing in the answer was one too many. */
+export function retryAfter(errors: readonly GraphQLFormattedError[]): number | null {
+  const waits = errors
+    .filter((error) => error.extensions?.['code'] === 'RATE_LIMITED')
+    .map((error) => Number(error.extensions?.['retryAfterSeconds'] ?? UNKNOWN_WAIT));
+  return waits.length === 0 ? null : Math.max(...waits);
 }

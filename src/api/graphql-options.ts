@@ -7,7 +7,8 @@ import type { Metrics } from '../telemetry/metrics.js';
 import { documentPlugin } from './document-plugin.js';
 import { formatError } from './error-format.js';
 import { LIMITS, limitRules } from './limits.js';
-import type { RequestDocuments } from './request-document.js';
+import { withRefreshCookie } from './refresh-cookie.js';
+import type { Deployment, RequestDocuments } from './request-document.js';
 
 /** A page of another origin can send none of these without a preflight, which CORS refuses: a GET with one is no forgery. */
 const PREFLIGHTED = ['authorization', 'x-purpose-of-use', 'x-apollo-operation-name', 'apollo-require-preflight'];
@@ -20,7 +21,7 @@ export function graphqlOptions(
   documents: RequestDocuments,
   answering: Answering,
   services: { metrics: Metrics; log: Log },
-  options: { introspection: boolean },
+  deployment: Deployment,
 ): ApolloDriverConfig {
   return {
     driver: ApolloDriver,
@@ -28,9 +29,13 @@ export function graphqlOptions(
     sortSchema: true,
     path: '/graphql',
     graphiql: false,
-    introspection: options.introspection,
+    introspection: !deployment.production,
+    transformSchema: withRefreshCookie,
     context: (request: FastifyRequest) => documents.open(request),
-    plugins: [ApolloServerPluginCacheControlDisabled(), documentPlugin(answering, services.metrics, services.log)],
+    plugins: [
+      ApolloServerPluginCacheControlDisabled(),
+      documentPlugin(answering, services.metrics, services.log, deployment),
+    ],
     preserveHttpStatusForExecutionErrors: false,
     autoTransformHttpErrors: false,
     formatError,

@@ -2,7 +2,14 @@ import { costLimitRule } from '@escape.tech/graphql-armor-cost-limit';
 import { maxAliasesRule } from '@escape.tech/graphql-armor-max-aliases';
 import { maxDepthRule } from '@escape.tech/graphql-armor-max-depth';
 import { maxDirectivesRule } from '@escape.tech/graphql-armor-max-directives';
-import { GraphQLError, type ValidationContext, type ValidationRule } from 'graphql';
+import {
+  GraphQLError,
+  Kind,
+  type DocumentNode,
+  type SelectionSetNode,
+  type ValidationContext,
+  type ValidationRule,
+} from 'graphql';
 import { Failure } from '../kernel/failure.js';
 
 /**
@@ -20,21 +27,79 @@ export function tooCostly(): Failure {
   );
 }
 
-const refuse = {
+function refuse(context: ValidationContext): void {
+  context.reportError(new GraphQLError('The document is too large.', { originalError: tooCostly() }));
+}
+
+const refusing = {
   exposeLimits: false,
   propagateOnRejection: false,
-  onReject: [
-    (context: ValidationContext | null): void => {
-      context?.reportError(new GraphQLError('The document is too large.', { originalError: tooCostly() }));
-    },
-  ],
+  onReject: [(context: ValidationContext | null): void => void (context && refuse(context))],
 };
 
+const costs = new WeakMap<DocumentNode, number>();
+
+/** The cost of a document that was validated: of its dearest operation. Null for one that never was. */
+export function costOf(document: DocumentNode | undefined): number | null {
+  return (document && costs.get(document)) ?? null;
+}
+
+/** The limit is applied here and not by the rule, so that the cost of a refused document is known too. */
+function noteCost(context: ValidationContext | null, { n }: { n: number }): void {
+  if (context === null) return;
+  const document = context.getDocument();
+  costs.set(document, Math.max(n, costs.get(document) ?? 0));
+  if (n > LIMITS.cost) refuse(context);
+}
+
+/** Fields that check a secret. */
+const SECRET_FIELDS = new Set(['signIn', 'refresh', 'satisfyChallenge', 'enrolTotp', 'confirmTotp']);
+
+/**
+ * One secret a document: under aliases one request would try fifteen codes, and what counts tries counts requests too. A
+ * field that a directive leaves out counts as well.
+ */
+const oneSecretRule: ValidationRule = (context) => ({
+  OperationDefinition({ selectionSet }) {
+    if (secretsIn(selectionSet, context, new Map()) > 1) refuse(context);
+  },
+});
+
+/** Fragments are counted once each and in any depth; one within itself, which another rule refuses, counts as none. */
+function secretsIn(set: SelectionSetNode, context: ValidationContext, known: Map<string, number>): number {
+  let count = 0;
+  for (const selection of set.selections) {
+    if (selection.kind === Kind.FIELD) count += SECRET_FIELDS.has(selection.name.value) ? 1 : 0;
+    else if (selection.kind === Kind.INLINE_FRAGMENT) count += secretsIn(selection.selectionSet, context, known);
+    else count += fragmentSecrets(selection.name.value, context, known);
+  }
+  return count;
+}
+
+function fragmentSecrets(name: string, context: ValidationContext, known: Map<string, number>): number {
+  const before = known.get(name);
+  if (before !== undefined) return before;
+  known.set(name, 0);
+  const fragment = context.getFragment(name);
+  const count = fragment ? secretsIn(fragment.selectionSet, context, known) : 0;
+  known.set(name, count);
+  return count;
+}
+
+/** Whatever transport a document comes by, it is validated by these beside the rules of the specification. */
 export const limitRules: ValidationRule[] = [
-  maxDepthRule({ n: LIMITS.depth, flattenFragments: true, ...refuse }),
-  maxAliasesRule({ n: LIMITS.aliases, ...refuse }),
-  maxDirectivesRule({ n: LIMITS.directives, ...refuse }),
-  costLimitRule({ maxCost: LIMITS.cost, flattenFragments: true, ...refuse }),
+  maxDepthRule({ n: LIMITS.depth, flattenFragments: true, ...refusing }),
+  maxAliasesRule({ n: LIMITS.aliases, ...refusing }),
+  maxDirectivesRule({ n: LIMITS.directives, ...refusing }),
+  costLimitRule({
+    maxCost: Number.MAX_VALUE,
+    flattenFragments: true,
+    exposeLimits: false,
+    propagateOnRejection: false,
+    onAccept: [noteCost],
+    onReject: refusing.onReject,
+  }),
+  oneSecretRule,
 ];
 
 /** More levels than any input of the schema may have; what reads variables calls itself once a level. */
@@ -44,10 +109,7 @@ const DEEPEST_VARIABLE = 200;
 export function refuseDeep(variables: unknown): void {
   let level: unknown[] = [variables];
   for (let depth = 0; level.length > 0; depth += 1) {
-    if (depth > DEEPEST_VARIABLE) {
-      const originalError = tooCostly();
-      throw new GraphQLError(originalError.message, { originalError, extensions: { http: { status: 400 } } });
-    }
+    if (depth > DEEPEST_VARIABLE) throw tooCostly();
     level = level.flatMap((value) => (typeof value === 'object' && value !== null ? Object.values(value) : []));
   }
 }

@@ -7,6 +7,9 @@ import { FAILURE_STATUS } from '../kernel/failure.js';
 import { newId } from '../kernel/identifier.js';
 import { auditUnavailable } from '../operation/answering.js';
 import { Document } from '../operation/document.js';
+import type { Origins } from './origins.js';
+import { RefreshCookie } from './refresh-cookie.js';
+import type { TrustedDocuments } from './trusted-documents.js';
 
 /**
  * The ledger keeps the request id for ever: a UUID, a trace id of 32 hexadecimal digits, or another token without seven
@@ -16,10 +19,19 @@ const REQUEST_ID = /^([0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9a-f]{32}|(?!
 const PURPOSE = /^[A-Z]{3,16}(\.[A-Z]{2,16})?$/;
 const LONGEST_REASON = 500;
 
-/** What Apollo hands to every resolver: the document of this request and nothing else. */
+/** What Apollo hands to every resolver: the document of this request. */
 export interface ApiContext {
   readonly document: Document;
   readonly startedAt: number;
+  /** Absent where the transport has no cookies to give (a socket). */
+  readonly cookie?: RefreshCookie;
+}
+
+/** What the deployment settles for every request. */
+export interface Deployment {
+  readonly production: boolean;
+  readonly origins: Origins;
+  readonly trusted: TrustedDocuments;
 }
 
 /**
@@ -27,11 +39,19 @@ export interface ApiContext {
  * nothing else; a database that cannot be asked is an error, not an anonymous caller.
  */
 export class RequestDocuments {
-  constructor(private readonly identity: Identity) {}
+  constructor(
+    private readonly identity: Identity,
+    private readonly deployment: Pick<Deployment, 'origins' | 'production'>,
+  ) {}
 
   async open(request: FastifyRequest): Promise<ApiContext> {
     const facts = factsOf(request);
-    return { document: new Document(await this.actor(request), facts, null), startedAt: performance.now() };
+    const { origins, production } = this.deployment;
+    return {
+      document: new Document(await this.actor(request), facts, null),
+      startedAt: performance.now(),
+      cookie: RefreshCookie.of(request, origins, production),
+    };
   }
 
   private async actor(request: FastifyRequest): Promise<Actor | null> {
@@ -65,14 +85,18 @@ function factsOf(request: FastifyRequest): RequestFacts {
 }
 
 /** The ledger keeps the stated purpose for ever: what has not the form of a purpose code is kept as `?`. */
-function purposeOf(value: string | null): string | null {
+export function purposeOf(value: string | null): string | null {
   return value === null || PURPOSE.test(value) ? value : '?';
 }
 
 /** Headers are bytes of Latin-1 to the server; people write reasons in UTF-8. */
 function reasonOf(value: string | null): string | null {
-  if (value === null) return null;
-  const text = Buffer.from(value, 'latin1').toString('utf8').trim();
+  return value === null ? null : acceptedReason(Buffer.from(value, 'latin1').toString('utf8'));
+}
+
+/** A reason of the length that the contract asks for; one of another length counts as none. */
+export function acceptedReason(value: string): string | null {
+  const text = value.trim();
   return text.length >= 10 && text.length <= LONGEST_REASON ? text : null;
 }
 

@@ -2,7 +2,14 @@ import { Args, Context, Mutation, Query, Resolver } from '@nestjs/graphql';
 import type { SignedIn } from '../identity/identity.js';
 import type { Document } from '../operation/document.js';
 import { Sessions } from '../operation/sessions.js';
-import { MeType, Session, SignInInput } from './types/session-types.js';
+import {
+  MeType,
+  RecoveryCodes,
+  SatisfyChallengeInput,
+  Session,
+  SignInInput,
+  TotpEnrolment,
+} from './types/session-types.js';
 
 @Resolver()
 export class SessionResolver {
@@ -13,14 +20,33 @@ export class SessionResolver {
     return sessionOf(await this.sessions.signIn(document, input));
   }
 
+  /** Without a token a browser's cookie stands for it (refresh-cookie.ts); with neither it is refused like a wrong one. */
   @Mutation(() => Session)
-  async refresh(@Context('document') document: Document, @Args('refreshToken') refreshToken: string) {
-    return sessionOf(await this.sessions.refresh(document, refreshToken));
+  async refresh(
+    @Context('document') document: Document,
+    @Args('refreshToken', { type: () => String, nullable: true }) refreshToken: string | null,
+  ) {
+    return sessionOf(await this.sessions.refresh(document, refreshToken ?? ''));
   }
 
   @Mutation(() => Boolean)
   signOut(@Context('document') document: Document) {
     return this.sessions.signOut(document);
+  }
+
+  @Mutation(() => TotpEnrolment)
+  enrolTotp(@Context('document') document: Document) {
+    return this.sessions.enrolTotp(document);
+  }
+
+  @Mutation(() => RecoveryCodes)
+  async confirmTotp(@Context('document') document: Document, @Args('code') code: string) {
+    return { codes: await this.sessions.confirmTotp(document, code) };
+  }
+
+  @Mutation(() => Boolean)
+  satisfyChallenge(@Context('document') document: Document, @Args('input') input: SatisfyChallengeInput) {
+    return this.sessions.satisfyChallenge(document, input.id, input.code);
   }
 
   @Query(() => MeType)

@@ -20,9 +20,11 @@ const COMMANDS = {
   'audit-verify': 'dist/src/cli/audit-verify.js',
   ledger: 'dist/src/cli/ledger.js',
   policy: 'dist/src/cli/policy.js',
+  documents: 'dist/src/cli/documents.js',
   schema: 'dist/src/cli/schema.js',
   migration: 'dist/src/cli/migration.js',
   organisation: 'dist/src/cli/organisation.js',
+  sbom: 'dist/src/cli/sbom.js',
   bench: 'dist/bench/run.js',
 };
 

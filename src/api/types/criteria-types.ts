@@ -65,10 +65,7 @@ export interface ListArgumentsType extends PageArgumentsType {
  * what a caller may really filter and sort by is the policy's answer, given as FIELD_NOT_FILTERABLE.
  */
 export function listArguments(noun: Type<object>): Type<ListArgumentsType> {
-  const attributes = [...registry.noun(noun.name).attributes.values()].filter(
-    (one) => one.field !== 'id' && one.field !== 'version',
-  );
-  const sortFields = Object.fromEntries(attributes.map((one) => [enumName(one.field), one.field]));
+  const sortFields = Object.fromEntries(attributesOf(noun).map((one) => [enumName(one.field), one.field]));
   registerEnumType(sortFields, { name: `${noun.name}SortField` });
 
   @InputType(`${noun.name}Sort`)
@@ -80,20 +77,7 @@ export function listArguments(noun: Type<object>): Type<ListArgumentsType> {
     direction: SortDirection;
   }
 
-  @InputType(`${noun.name}Filter`)
-  class FilterType {
-    @Field(() => [FilterType], { nullable: true })
-    and: FilterType[] | null;
-
-    @Field(() => [FilterType], { nullable: true })
-    or: FilterType[] | null;
-
-    @Field(() => FilterType, { nullable: true })
-    not: FilterType | null;
-  }
-  for (const attribute of attributes) {
-    Field(() => criterionOf(attribute), { nullable: true })(FilterType.prototype, attribute.field);
-  }
+  const FilterType = filterType(noun);
 
   @ArgsType()
   class ListArguments extends PageArgumentsType {
@@ -104,6 +88,39 @@ export function listArguments(noun: Type<object>): Type<ListArgumentsType> {
     sort: Sort[] | null;
   }
   return ListArguments;
+}
+
+const filterTypes = new Map<string, Type<Filter>>();
+
+/** The filter of a noun, one criterion for each of its attributes; one class however often it is asked for. */
+export function filterType(noun: Type<object>): Type<Filter> {
+  const known = filterTypes.get(noun.name);
+  if (known !== undefined) return known;
+
+  @InputType(`${noun.name}Filter`)
+  class FilterType {
+    @Field(() => [FilterType], { nullable: true })
+    and: FilterType[] | null;
+
+    @Field(() => [FilterType], { nullable: true })
+    or: FilterType[] | null;
+
+    @Field(() => FilterType, { nullable: true })
+    not: FilterType | null;
+
+    readonly [field: string]: unknown;
+  }
+  for (const attribute of attributesOf(noun)) {
+    Field(() => criterionOf(attribute), { nullable: true })(FilterType.prototype, attribute.field);
+  }
+  filterTypes.set(noun.name, FilterType);
+  return FilterType;
+}
+
+function attributesOf(noun: Type<object>): AttributeDeclaration[] {
+  return [...registry.noun(noun.name).attributes.values()].filter(
+    (one) => one.field !== 'id' && one.field !== 'version',
+  );
 }
 
 function criterionOf(attribute: AttributeDeclaration): Type<object> {

@@ -11,7 +11,7 @@ export class SignInInput {
   @Field(() => String)
   password: string;
 
-  @Field(() => String, { nullable: true, description: 'The code of the second factor, where the account has one.' })
+  @Field(() => String, { nullable: true, description: 'Six digits of the second factor, or a recovery code.' })
   code: string | null;
 }
 
@@ -27,6 +27,32 @@ export class Session {
   expiresAt: string;
 }
 
+@ObjectType()
+export class TotpEnrolment {
+  @Field(() => String, {
+    description: 'Base32. Shown once; the factor counts from the first code that confirmTotp accepts.',
+  })
+  secret: string;
+
+  @Field(() => String, { description: 'otpauth URI, for a QR code.' })
+  uri: string;
+}
+
+@ObjectType()
+export class RecoveryCodes {
+  @Field(() => [String], { description: 'Shown once. Each signs in once in place of a code, and ends other sessions.' })
+  codes: string[];
+}
+
+@InputType()
+export class SatisfyChallengeInput {
+  @Field(() => ID)
+  id: string;
+
+  @Field(() => String, { description: 'Six digits of the second factor; a recovery code is not enough.' })
+  code: string;
+}
+
 @ObjectType('Me')
 export class MeType {
   @Field(() => ID)
@@ -40,4 +66,12 @@ export class MeType {
 
   @Field(() => [String], { description: 'Purposes that may be sent as X-Purpose-Of-Use.' })
   purposes: string[];
+
+  @Field(() => [ID], {
+    description: "Patients for whom the account may speak: oneself, or those in one's care as a guardian.",
+  })
+  patientIds: string[];
+
+  @Field(() => Boolean, { description: 'True while a second factor is demanded and was not shown: enrol one first.' })
+  factorMissing: boolean;
 }

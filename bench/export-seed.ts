@@ -1,0 +1,56 @@
+import path from 'node:path';
+import '../src/domain/nouns.js';
+import { registry } from '../src/kernel/attribute.js';
+import { newId, newReference } from '../src/kernel/identifier.js';
+import { plainColumns, sealedGroups } from '../src/operation/sealed-row.js';
+import { sealedColumn } from '../src/persistence/attribute.js';
+import { Database } from '../src/persistence/database.js';
+import { Vault } from '../src/vault/vault.js';
+import type { Installation } from './installation.js';
+import { syntheticPatient } from './patients.js';
+
+const BATCH = 500;
+const SEALED = ['identity', 'contact', 'government'] as const;
+
+const INSERT = `
+  WITH keys AS (
+    INSERT INTO subject_key (tenant_id, subject_id, key_id, wrapped, commitment)
+    SELECT $1, id, 1, wrapped, commitment FROM unnest($2::uuid[], $3::bytea[], $4::bytea[]) AS key(id, wrapped, commitment)
+  )
+  INSERT INTO patient (tenant_id, id, version, gender, birth_year, region, status, created_at, subject_reference,
+                       sealed_identity, sealed_contact, sealed_government)
+  SELECT $1, row.* FROM unnest($2::uuid[], $5::int[], $6::text[], $7::int[], $8::text[], $9::text[], $10::timestamptz[],
+                               $11::text[], $12::bytea[], $13::bytea[], $14::bytea[]) AS row`;
+
+/**
+ * Synthetic patients a second apart, sealed by the vault as the system seals them, but inserted in bulk and without records:
+ * a hundred thousand through the door would take longer than what is measured.
+ */
+export async function seedSealed(installation: Installation, tenant: string, patients: number): Promise<void> {
+  const { app } = await installation.migrated();
+  const database = await Database.connect(app, { maximum: 2, name: 'custodia bench' });
+  const vault = await Vault.withFileRoot(database, path.join(installation.directory, 'keys'));
+  const noun = registry.noun('Patient');
+  const oldest = Date.now() - patients * 1000;
+  try {
+    for (let from = 0; from < patients; from += BATCH) {
+      const columns: unknown[][] = Array.from({ length: 13 }, () => []);
+      for (let number = from; number < Math.min(patients, from + BATCH); number += 1) {
+        const id = newId();
+        const values = { ...syntheticPatient(number) };
+        const key = vault.createSubjectKey(tenant, id);
+        const plain = plainColumns(noun, values, values, 'CN');
+        const address = { tenant, type: 'Patient', rowId: id, subjectId: id };
+        const groups = sealedGroups(noun, values);
+        const sealed = SEALED.map((group) => [sealedColumn(group), vault.seal(address, group, groups.get(group) ?? {})]);
+        const createdAt = new Date(oldest + number * 1000);
+        const row = [id, key.wrapped, key.commitment, 1, plain['gender'], plain['birth_year'], plain['region'], 'active'];
+        const cells = [...row, createdAt, newReference(), ...sealed.map(([, value]) => value)];
+        cells.forEach((cell, at) => columns[at]?.push(cell));
+      }
+      await database.query(tenant, { name: 'seed', text: INSERT, values: [tenant, ...columns] });
+    }
+  } finally {
+    await database.close();
+  }
+}
