@@ -42,6 +42,7 @@ beforeAll(async () => {
   composition = await compose(configuration, {
     appUrl: database.urls.app,
     sequencerUrl: database.urls.sequencer,
+    auditorUrl: database.urls.auditor,
   });
   await composition.ledger.createLogs(['system', ...DEMO_TENANTS.map((tenant) => tenant.id)]);
   integrator = await account('integrator', 'feed');

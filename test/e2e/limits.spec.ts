@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { getIntrospectionQuery } from 'graphql';
 import { codeOf } from '../support/outcome.js';
-import { testSystem, type Loose, type TestSystem } from '../support/system.js';
+import { recordsOf, testSystem, type Loose, type TestSystem } from '../support/system.js';
 
 let system: TestSystem;
 let token: string;
@@ -99,6 +99,53 @@ describe('a document', () => {
     const answer = await system.send(getIntrospectionQuery());
     expect(codeOf(answer)).toBe('none');
     expect(answer.data['__schema'].types.map((type: Loose) => type['name'])).toContain('Patient');
+  });
+});
+
+describe('a document that checks secrets', () => {
+  const signIn = (alias: string, password = 'guess') =>
+    `${alias}: signIn(input: { tenant: "T-CN", email: "nobody@example.org", password: "${password}" }) { expiresAt }`;
+  const refresh = 'refresh(refreshToken: "x") { expiresAt }';
+  const attempts = async () => {
+    const records = [...(await recordsOf(system, 'T-CN')), ...(await recordsOf(system, 'system'))];
+    return records.filter(({ operation }) => ['signIn', 'refresh'].includes(operation)).length;
+  };
+
+  it.each([['one'], ['one beside fields that are none', `${signIn('a')} signOut`]])(
+    'may check %s',
+    async (_, fields = signIn('a')) => {
+      expect((await limited(`mutation { ${fields} }`)).codes).not.toContain('QUERY_COST_EXCEEDED');
+    },
+  );
+
+  it.each([
+    ['two under aliases', `mutation { ${signIn('a')} ${signIn('b')} }`],
+    ['two of different kinds', `mutation { ${signIn('a')} ${refresh} }`],
+    ['one in a fragment', `mutation { ${signIn('a')} ...F } fragment F on Mutation { ${signIn('b')} }`],
+    ['a fragment twice', `mutation { ...F ... on Mutation { ...F } } fragment F on Mutation { ${signIn('b')} }`],
+    ['one that is skipped', `mutation { ${signIn('a')} ... @skip(if: true) { ${signIn('b')} } }`],
+    [
+      'one in another operation, where that has two',
+      `mutation A { signOut } mutation B { ${signIn('a')} ${signIn('b')} }`,
+    ],
+  ])('may not check %s, and then checks none', async (_, document) => {
+    const before = await attempts();
+    const answer = await system.send(document, {});
+    expect([...new Set(answer.errors.map((one) => one.extensions.code))]).toEqual(['QUERY_COST_EXCEEDED']);
+    expect(Object.values(answer.data)).toEqual([]);
+    expect(await attempts()).toBe(before);
+  });
+
+  it('is judged in no time, however the fragments are folded', async () => {
+    const levels = Array.from(
+      { length: 20 },
+      (_, level) => `fragment f${level} on Mutation { ${`...f${level + 1} `.repeat(20)} }`,
+    );
+    const document = `mutation { ...f0 } ${levels.join(' ')} fragment f20 on Mutation { signOut }`;
+    const started = performance.now();
+    const { codes } = await limited(document);
+    expect(codes).toEqual(['QUERY_COST_EXCEEDED']);
+    expect(performance.now() - started).toBeLessThan(2_000);
   });
 });
 

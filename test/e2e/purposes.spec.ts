@@ -18,6 +18,8 @@ const TABLE: Partial<Record<Role, readonly string[]>> = {
   privacy_officer: ['PATRQT', 'HCOMPL'],
   security_admin: ['HSYSADMIN'],
   integrator: ['PATADMIN'],
+  patient: ['PATRQT'],
+  guardian: ['PATRQT'],
 };
 const ROLES = Object.keys(TABLE) as Role[];
 const EVERY_PURPOSE = [...new Set([...Object.values(TABLE).flat(), 'COC', 'HMARKT.SCORE', 'MLTRAINING', 'HLEGAL'])];
@@ -30,6 +32,9 @@ const READERS = new Set<Role>([
   'billing',
   'department_head',
   'integrator',
+  'researcher',
+  'patient',
+  'guardian',
 ]);
 const LIST = '{ patients(first: 3) { totalCount edges { node { id name } } } }';
 

@@ -168,11 +168,23 @@ const MATRIX: readonly Row[] = [
     diagnosis: 'CCHHHHHHCC',
     careTeam: 'C',
   },
+  {
+    role: 'patient',
+    purpose: 'PATRQT',
+    patient: 'CCCCCCCCCCCMMHCC',
+    visit: 'CCCCCCCCCCCC',
+    diagnosis: 'CCCCCCCCCC',
+    careTeam: 'C',
+  },
+];
+/** Whose PT1 is not: the guardian is PT2's, and nobody agreed to research. */
+const ELSEWHERE: readonly [Role, string][] = [
+  ['guardian', 'PATRQT'],
+  ['researcher', 'HRESCH'],
 ];
 const REFUSED: readonly [Role, string][] = [
   ['marketer', 'HMARKT'],
   ['complaint_handler', 'HOPERAT'],
-  ['researcher', 'HRESCH'],
   ['auditor', 'HCOMPL'],
   ['privacy_officer', 'PATRQT'],
   ['privacy_officer', 'HCOMPL'],
@@ -308,7 +320,11 @@ describe('the matrix of roles and purposes', () => {
     const { PT1, ...others } = system.demo.patients['T-CN'] ?? {};
     const all = [PT1, ...Object.values(others)];
     const ward = ['PT1', 'PT2', 'PT3', 'PT6', 'PT7'].map((key) => patientId(system, key));
-    const expected = ['physician', 'nurse'].includes(role) ? ward : purpose === 'CAREMGT' ? [PT1] : all;
+    const expected = ['physician', 'nurse'].includes(role)
+      ? ward
+      : purpose === 'CAREMGT' || role === 'patient'
+        ? [PT1]
+        : all;
     expect(nodes.sort()).toEqual(expected.sort());
   });
 
@@ -333,10 +349,35 @@ describe('the matrix of roles and purposes', () => {
     }
   });
 
+  it('gives a guardian the ward, as a patient is given the own record, and nobody else', async () => {
+    const nodes = nodesOf(await ask('guardian', 'PATRQT', '{ patients { edges { node { id } } } }'));
+    expect(nodes).toEqual([{ id: patientId(system, 'PT2') }]);
+    const own = (await ask('guardian', 'PATRQT', DOCUMENT, { id: patientId(system, 'PT2') })).data['patient'] as Loose;
+    expect(statesOf(own, PATIENT_FIELDS)).toBe('CCCCCCCCCCCMMHCC');
+    expect(codesOf(await ask('guardian', 'PATRQT', DOCUMENT, { id: patientId(system, 'PT1') }))).toEqual(['NOT_FOUND']);
+  });
+
+  it('gives a researcher those who agreed, and tells that somebody was not asked', async () => {
+    const id = patientId(system, 'PT1');
+    const research = () => ask('researcher', 'HRESCH', '{ patients { totalCount edges { node { id name } } } }');
+    expect((await research()).data['patients']).toEqual({ totalCount: 0, edges: [] });
+    const one = () => ask('researcher', 'HRESCH', DOCUMENT, { id });
+    expect(codesOf(await one())).toEqual(['CONSENT_REQUIRED']);
+    const decide = 'mutation($input: RecordConsentInput!) { recordConsent(input: $input) { id } }';
+    const record = (decision: string) =>
+      ask('front_desk', 'PATADMIN', decide, { input: { patientId: id, purpose: 'HRESCH', decision } });
+    expect((await record('PERMIT')).errors).toEqual([]);
+    expect((await research()).data['patients']).toEqual({ totalCount: 1, edges: [{ node: { id, name: null } }] });
+    expect(statesOf((await one()).data['patient'], PATIENT_FIELDS)).toBe('CCHHHHHHHHHHHHCC');
+    expect((await record('DENY')).errors).toEqual([]);
+    expect((await research()).data['patients']).toEqual({ totalCount: 0, edges: [] });
+    expect(codesOf(await one())).toEqual(['CONSENT_WITHDRAWN']);
+  });
+
   it('covers every pair of role and purpose there is', async () => {
     const pairs = new Set([
       ...MATRIX.map((row) => `${row.role} ${row.purpose}`),
-      ...REFUSED.map((pair) => pair.join(' ')),
+      ...[...REFUSED, ...ELSEWHERE].map((pair) => pair.join(' ')),
     ]);
     for (const { role } of system.demo.users) {
       for (const purpose of system.composition.policy.purposesOf(role))
@@ -346,7 +387,7 @@ describe('the matrix of roles and purposes', () => {
 });
 
 describe('compartments', () => {
-  const everyRole = MATRIX.map(({ role, purpose }) => [role, purpose] as const);
+  const everyRole = [...MATRIX.map(({ role, purpose }) => [role, purpose] as const), ...ELSEWHERE];
   const nested =
     'query($id: ID!) { patient(id: $id) { visits { edges { node { id } } } diagnoses { edges { node { id } } } } }';
   const counts = async (role: Role, purpose: string, id: string) => {
@@ -394,7 +435,7 @@ describe('compartments', () => {
     for (const [role, purpose] of everyRole) {
       const [, diagnoses] = await counts(role, purpose, id);
       const treats = ['TREAT', 'ETREAT'].includes(purpose);
-      const expected = treats ? 1 : role === 'integrator' ? 0 : undefined;
+      const expected = treats ? 1 : ['integrator', 'guardian'].includes(role) ? 0 : undefined;
       expect([role, purpose, diagnoses]).toEqual([role, purpose, expected]);
     }
   });

@@ -54,7 +54,7 @@ describe('a start that cannot work is refused in one sentence', () => {
     [
       'the production profile without its database',
       () => ({ CUSTODIA_PROFILE: 'production' }),
-      /^DATABASE_URL is required/,
+      /^DATABASE_URL or DATABASE_URL_FILE is required/,
     ],
     ['a malformed database URL', () => ({ DATABASE_URL: 'mysql://a:secret-word@b/c' }), /^DATABASE_URL is not valid/],
   ])('%s', async (_, environment, sentence) => {

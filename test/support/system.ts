@@ -60,7 +60,7 @@ export async function testSystem(options: { clock?: Clock; policies?: string } =
   await ensureTenants(database.urls.owner, DEMO_TENANTS, (options.clock ?? new SystemClock()).now());
   const composition = await compose(
     configuration,
-    { appUrl: database.urls.app, sequencerUrl: database.urls.sequencer },
+    { appUrl: database.urls.app, sequencerUrl: database.urls.sequencer, auditorUrl: database.urls.auditor },
     options,
   );
   const api = await serve(configuration, composition, log);
