@@ -42,9 +42,21 @@ export async function seedSealed(installation: Installation, tenant: string, pat
         const plain = plainColumns(noun, values, values, 'CN');
         const address = { tenant, type: 'Patient', rowId: id, subjectId: id };
         const groups = sealedGroups(noun, values);
-        const sealed = SEALED.map((group) => [sealedColumn(group), vault.seal(address, group, groups.get(group) ?? {})]);
+        const sealed = SEALED.map((group) => [
+          sealedColumn(group),
+          vault.seal(address, group, groups.get(group) ?? {}),
+        ]);
         const createdAt = new Date(oldest + number * 1000);
-        const row = [id, key.wrapped, key.commitment, 1, plain['gender'], plain['birth_year'], plain['region'], 'active'];
+        const row = [
+          id,
+          key.wrapped,
+          key.commitment,
+          1,
+          plain['gender'],
+          plain['birth_year'],
+          plain['region'],
+          'active',
+        ];
         const cells = [...row, createdAt, newReference(), ...sealed.map(([, value]) => value)];
         cells.forEach((cell, at) => columns[at]?.push(cell));
       }

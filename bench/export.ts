@@ -37,7 +37,9 @@ export async function exporting(installation: Installation, patients: number, _p
   await installation.settle();
   const server = await installation.startGoverned();
   const before = residentPeak(server.pid);
+  const [processor, database] = [await server.processorTime(), installation.databaseTime()];
   const ours = await governed(installation, server);
+  const used = [(await server.processorTime()) - processor, installation.databaseTime() - database] as const;
   const peak = residentPeak(server.pid);
   const theirs = await bare(installation, patients);
   if (ours.rows < patients || theirs.rows !== patients) throw new Refusal('An export has not all rows.');
@@ -45,6 +47,8 @@ export async function exporting(installation: Installation, patients: number, _p
   for (const [name, { rows, seconds, bytes }] of [['governed', ours] as const, ['bare', theirs] as const]) {
     print([String(rows), name, rounded(seconds), rounded(rows / seconds), rounded(bytes / 1e6)]);
   }
+  const [own, ofDatabase] = used.map((milliseconds) => rounded((milliseconds * 1000) / ours.rows));
+  console.log(`processor time for one row, download included: ${own} µs of the server, ${ofDatabase} µs of PostgreSQL`);
   console.log(`peak resident memory of the server: ${rounded(peak)} MB (${rounded(before)} MB before the export)`);
   return ours.rows / ours.seconds / (theirs.rows / theirs.seconds);
 }
@@ -53,7 +57,10 @@ async function governed(installation: Installation, server: MeasuredServer): Pro
   const headers = await signIn(server.port, installation.account(TENANT, ROLE), 'PATRQT');
   const ask = async (query: string, variables: object) => {
     const answer = await post(server.port, headers, JSON.stringify({ query, variables }));
-    return answer as { data?: Record<string, Record<string, unknown>>; errors?: { extensions: Record<string, never> }[] };
+    return answer as {
+      data?: Record<string, Record<string, unknown>>;
+      errors?: { extensions: Record<string, never> }[];
+    };
   };
   const request = 'mutation($input: RequestExportInput!) { requestExport(input: $input) { id } }';
   const refused = await ask(request, { input: INPUT });
@@ -68,7 +75,7 @@ async function governed(installation: Installation, server: MeasuredServer): Pro
   if (id === undefined) throw new Refusal(`The export was refused: ${JSON.stringify(asked.errors)}`);
   let job: Record<string, unknown> | undefined;
   while (job?.['status'] !== 'READY') {
-    await pause(50);
+    await pause(250);
     job = (await ask('query($id: ID!) { exportJob(id: $id) { status sha256 rowCount downloadUrl } }', { id })).data?.[
       'exportJob'
     ];

@@ -64,13 +64,19 @@ export class Installation {
     return (await prepareDatabase(this.ownerUrl, this.passwords, migrations)).urls;
   }
 
-  /** The governed server as `npm start` runs it, over this PostgreSQL. */
-  async startGoverned(): Promise<MeasuredServer> {
-    return this.start('src/cli/start.js', {
+  /** The governed server as `npm start` runs it, over this PostgreSQL; under the policies of another directory, if one is given. */
+  async startGoverned(directory?: string): Promise<MeasuredServer> {
+    const environment = {
       DATABASE_URL: this.ownerUrl,
       CUSTODIA_DATA_DIRECTORY: this.directory,
       CUSTODIA_PORT: '0',
-    });
+    };
+    return this.start('src/cli/start.js', environment, directory);
+  }
+
+  /** Changes the governed database past the policy, for a state that would take hours to come by. */
+  async alter(text: string): Promise<void> {
+    await this.asSuperuser(EMBEDDED_DATABASE, text);
   }
 
   async startPeer(): Promise<MeasuredServer> {
@@ -141,8 +147,12 @@ export class Installation {
     rmSync(this.directory, { recursive: true, force: true });
   }
 
-  private async start(script: string, environment: Readonly<Record<string, string>>): Promise<MeasuredServer> {
-    const server = await MeasuredServer.start(script, environment);
+  private async start(
+    script: string,
+    environment: Readonly<Record<string, string>>,
+    directory?: string,
+  ): Promise<MeasuredServer> {
+    const server = await MeasuredServer.start(script, environment, directory);
     this.servers.push(server);
     return server;
   }

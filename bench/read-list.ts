@@ -34,6 +34,15 @@ interface ListSide extends Side {
  */
 export async function readList(installation: Installation, patients: number, pace: Pace): Promise<number> {
   await seedPeer(installation.peerUrl, patients);
+  const cursors = await seedList(installation, patients);
+  const governed = await governedSide(installation, 'governed', cursors, patients);
+  const bare = await bareSide(installation, patients);
+  await reportCold(installation, [governed, bare]);
+  return compare([governed, bare], pace);
+}
+
+/** Registers the patients and walks through their pages. Answers the cursors of all pages. */
+export async function seedList(installation: Installation, patients: number): Promise<readonly (string | null)[]> {
   const seeding = await installation.startGoverned();
   const registrar = await signIn(seeding.port, installation.account(TENANT, 'integrator'), 'PATADMIN');
   await seedGoverned(installation, seeding, registrar, patients);
@@ -41,21 +50,21 @@ export async function readList(installation: Installation, patients: number, pac
   const cursors = await walk(seeding.port, reader, patients);
   await seeding.stop();
   await installation.settle();
-
-  const governed = await governedSide(installation, cursors, patients);
-  const bare = await bareSide(installation, patients);
-  await reportCold(installation, [governed, bare]);
-  return compare([governed, bare], pace);
+  return cursors;
 }
 
-async function governedSide(
+/** @param directory where the server finds its policies; cursors belong to a policy, so that of others all but the first are walked anew */
+export async function governedSide(
   installation: Installation,
-  cursors: readonly (string | null)[],
+  name: string,
+  known: readonly (string | null)[] | null,
   patients: number,
+  directory?: string,
 ): Promise<ListSide> {
-  const server = await installation.startGoverned();
+  const server = await installation.startGoverned(directory);
   const headers = await signIn(server.port, installation.account(TENANT, 'front_desk'), 'PATADMIN');
-  return side(installation, 'governed', server, headers, {
+  const cursors = known ?? (await walk(server.port, headers, patients));
+  return side(installation, name, server, headers, {
     kind: 'list',
     cursors,
     fields: FIELDS,

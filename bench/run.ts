@@ -2,6 +2,7 @@
 import { Refusal } from '../src/config/refusal.js';
 import { runCommand } from '../src/cli/command.js';
 import { Installation } from './installation.js';
+import { consent } from './consent.js';
 import { exporting } from './export.js';
 import { ledgerAppend } from './ledger-append.js';
 import { readList } from './read-list.js';
@@ -14,6 +15,7 @@ type Figure = (installation: Installation, patients: number, pace: Pace) => Prom
 const FIGURES: Readonly<Record<string, Figure>> = {
   'read-list': readList,
   write,
+  consent,
   'ledger-append': ledgerAppend,
   subscriptions,
   export: exporting,
@@ -24,6 +26,8 @@ const usage = `Usage: npm run bench -- <name> [--rounds 3] [--seconds 8] [--pati
   read-list      20 patients × 9 fields, 6 of them sealed and 4 masked, 16 connections, everything on,
                  against a bare Nest + Apollo + MikroORM server with the same columns in clear (wanted: 0.8)
   write          createPatient against the bare server's (wanted: 0.6)
+  consent        read-list's list under a rule with a consent clause against the same without it, ten consents a patient
+                 (wanted: 0.95)
   ledger-append  durable ledger records of 64 callers against a plain INSERT for each
   subscriptions  one change to 1,000 open subscriptions, 800 of which may see it (wanted: the last within 1,000 ms),
                  against a bare graphql-ws server's fan-out to 1,000

@@ -19,11 +19,15 @@ export class MeasuredServer {
     private readonly output: Tail,
   ) {}
 
-  /** @param script below dist/ */
-  static async start(script: string, environment: Readonly<Record<string, string>>): Promise<MeasuredServer> {
+  /** @param script below dist/ @param directory where it runs: where its `policies` are */
+  static async start(
+    script: string,
+    environment: Readonly<Record<string, string>>,
+    directory: string = PROJECT,
+  ): Promise<MeasuredServer> {
     const preload = pathToFileURL(path.join(DIST, 'bench', 'profiler.js')).href;
     const child = spawn(process.execPath, ['--import', preload, path.join(DIST, script)], {
-      cwd: PROJECT,
+      cwd: directory,
       env: { ...process.env, ...environment, NODE_ENV: 'production' },
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
       // A group of its own: Ctrl-C reaches the bench only, which stops its children in the right order.
