@@ -9,7 +9,7 @@ beforeAll(async () => {
 afterAll(() => system.close());
 
 describe('the status of an answer', () => {
-  it('is 200 for what a document may meet, 401 without a session, 400 for what is no document', async () => {
+  it('is 200 for what a document may meet, 401 without a session, 400 for what is no document where the media type can say so', async () => {
     const list = '{ patients(first: 1) { totalCount } }';
     const statusOf = async (answer: Promise<Answer>) => (await answer).status;
     expect(await statusOf(system.ask('front_desk', list))).toBe(200);
@@ -17,9 +17,11 @@ describe('the status of an answer', () => {
     expect(await statusOf(system.ask('auditor', list))).toBe(200);
     expect(await statusOf(system.ask('front_desk', '{ patients(first: 51) { totalCount } }'))).toBe(200);
     expect(await statusOf(system.send(list, { purpose: 'PATADMIN' }))).toBe(401);
-    expect(await statusOf(system.ask('front_desk', '{ nothing }'))).toBe(400);
-    expect(await statusOf(system.ask('front_desk', '{ patients(first: "x") { totalCount } }'))).toBe(400);
-    expect(await statusOf(system.ask('front_desk', '{'))).toBe(400);
+    for (const broken of ['{ nothing }', '{ patients(first: "x") { totalCount } }', '{']) {
+      const headers = { accept: 'application/graphql-response+json' };
+      expect(await statusOf(system.ask('front_desk', broken, { headers }))).toBe(400);
+      expect(await statusOf(system.ask('front_desk', broken))).toBe(200);
+    }
   });
 
   it('is 503 when the ledger cannot be written, and no data leaves', async () => {

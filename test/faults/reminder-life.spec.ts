@@ -137,7 +137,7 @@ describe('a reminder', () => {
     const looking = {
       has: (key: string) => sink.has(key),
       write: async (...message: Parameters<typeof sink.write>) => {
-        before = await recordsOf(stage.system, 'T-CN');
+        before = await recordsOf(stage.system, 'T-CN', true);
         await sink.write(...message);
       },
     };
@@ -169,6 +169,23 @@ describe('a reminder', () => {
     expect(await stage.sender().run()).toEqual(NONE);
     stage.clock.advance(1);
     expect(await stage.sender().run()).toEqual({ ...NONE, sent: 1 });
+  });
+
+  it('comes though a whole page of others before it fails every time', async () => {
+    const broken: string[] = [];
+    for (let count = 0; count < 50; count++) broken.push((await stage.book(24)).id);
+    const { owner } = stage.system.database;
+    await owner.query(`UPDATE appointment SET sealed_record = '\\x00' WHERE id = ANY ($1)`, [broken]);
+    stage.clock.advance(1_000);
+    const { id } = await stage.book(24);
+    for (const sent of [1, 0]) {
+      expect(await stage.sender().run()).toEqual({ ...NONE, sent, failed: 50 });
+      hours(1);
+    }
+    expect((await stage.reminder(id)).status).toBe('sent');
+    await owner.query('UPDATE appointment SET reminder_at = NULL, reminder_status = NULL WHERE id = ANY ($1)', [
+      broken,
+    ]);
   });
 
   it('is one where two senders run at once, for each of many', async () => {
