@@ -10,6 +10,7 @@ import { Migration20261121000800_consent } from './Migration20261121000800_conse
 import { Migration20261121000900_appointment } from './Migration20261121000900_appointment.js';
 import { Migration20261121001000_attachment } from './Migration20261121001000_attachment.js';
 import { Migration20261121001100_export } from './Migration20261121001100_export.js';
+import { Migration20261121001200_announcer } from './Migration20261121001200_announcer.js';
 
 /** Every migration, oldest first. A new one is appended; one that was released is never changed. */
 export const migrations: MigrationList = [
@@ -24,4 +25,5 @@ export const migrations: MigrationList = [
   Migration20261121000900_appointment,
   Migration20261121001000_attachment,
   Migration20261121001100_export,
+  Migration20261121001200_announcer,
 ];

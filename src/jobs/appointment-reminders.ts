@@ -11,6 +11,7 @@ import type { Clock } from '../kernel/clock.js';
 import { Failure, type FailureCode } from '../kernel/failure.js';
 import { newId } from '../kernel/identifier.js';
 import type { Answering } from '../operation/answering.js';
+import type { Connection } from '../operation/connection.js';
 import { Document } from '../operation/document.js';
 import type { OperationDefinition } from '../operation/operation.js';
 import type { Operations } from '../operation/run.js';
@@ -79,17 +80,16 @@ export class AppointmentReminders {
   }
 
   private async remindTenant(actor: Actor, counts: ReminderCounts, stopping?: AbortSignal): Promise<void> {
-    const seen = new Set<string>();
-    for (;;) {
-      const { edges } = await this.perform(actor, dueReminders, {}, DUE);
-      const fresh = edges.map((edge) => edge.node).filter((view) => !seen.has(view.id));
-      if (fresh.length === 0) return;
-      for (const appointment of fresh) {
+    const until = this.services.clock.now().toISOString();
+    let after: string | null = null;
+    do {
+      const { edges, pageInfo }: Connection = await this.perform(actor, dueReminders, { until, after }, DUE);
+      for (const { node } of edges) {
         if (stopping?.aborted === true) return;
-        seen.add(appointment.id);
-        counts[await this.remind(actor, appointment)] += 1;
+        counts[await this.remind(actor, node)] += 1;
       }
-    }
+      after = pageInfo.hasNextPage ? pageInfo.endCursor : null;
+    } while (after !== null);
   }
 
   private async remind(actor: Actor, appointment: View): Promise<keyof ReminderCounts> {

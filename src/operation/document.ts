@@ -111,8 +111,9 @@ export class Document {
     this.drafts.push(draft);
   }
 
-  /** Keeps the receipt of a record that was committed with its data. */
+  /** Keeps the receipt of a record that was committed with its data. What was read before it is read again. */
   committed(operation: AnyOperation, receipt: Receipt): void {
+    this.loaders.clear();
     this.names.add(operation.name);
     this.receipts.push(receipt);
   }

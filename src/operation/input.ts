@@ -5,6 +5,7 @@ import { isId } from '../kernel/identifier.js';
 import { looksMasked } from '../policy/mask.js';
 
 const INSTANT = /^(\d{4}-\d{2}-\d{2})T(\d{2}:\d{2}(?::\d{2}(?:\.\d{1,9})?)?)(?:Z|[+-]\d{2}:\d{2})$/i;
+const FOUR_DIGIT_YEAR = /^(?!0000)\d{4}-/;
 const DATE = /^\d{4}(-\d{2}(-\d{2})?)?$/;
 
 export function maskedValue(type: string, field: string): Failure {
@@ -61,13 +62,18 @@ function checkInstant(type: string, field: string, text: string): string {
   return refuse(type, field, 'is not an instant with a zone', 'Send RFC 3339, such as 2026-01-31T08:00:00Z.');
 }
 
-/** An RFC 3339 date-time with its zone, in UTC; null when it has another form or its day does not exist. */
+/**
+ * An RFC 3339 date-time with its zone, in UTC; null when it has another form, its day does not exist, or it lies outside
+ * the years 0001 to 9999 in UTC: PostgreSQL has no year 0, and texts of five digits sort before those of four.
+ */
 export function readInstant(text: string): string | null {
   const [, day, time] = INSTANT.exec(text) ?? [];
   const local = Date.parse(`${day}T${time}Z`);
   if (Number.isNaN(local) || !instantText(local).startsWith(`${day}T`)) return null;
   const instant = Date.parse(text.toUpperCase());
-  return Number.isNaN(instant) ? null : instantText(instant);
+  if (Number.isNaN(instant)) return null;
+  const utc = instantText(instant);
+  return FOUR_DIGIT_YEAR.test(utc) ? utc : null;
 }
 
 export function hasControlCharacter(text: string): boolean {

@@ -7,7 +7,7 @@ import type { AnyOperation, OperationDefinition } from './operation.js';
 import { Scope } from './scope.js';
 import type { Selection } from './selection.js';
 import type { ScopeServices } from './services.js';
-import { StepUp } from './step-up.js';
+import { askedFor, StepUp } from './step-up.js';
 import { Reading, type View } from './view.js';
 import { versionConflict, type Writing } from './writing.js';
 
@@ -186,7 +186,7 @@ export class Operations {
     const digest = (label: string, text: string) => this.services.vault.keyedDigest(tenant, label, text);
     return {
       key: digest('idempotency-key', idempotencyKey),
-      request: digest('idempotency-request', `${name} ${JSON.stringify(input)}`),
+      request: digest('idempotency-request', `${name} ${JSON.stringify(askedFor(input))}`),
     };
   }
 

@@ -4,6 +4,12 @@ import { Failure } from '../kernel/failure.js';
 import type { AnyOperation } from './operation.js';
 import type { Scope } from './scope.js';
 
+/** What is asked for, without the challenge: the same before and after a second factor was given. */
+export function askedFor(input: unknown): object {
+  const { challengeId: _challenge, ...selection } = Object(input) as { readonly challengeId?: unknown };
+  return selection;
+}
+
 /**
  * A second factor for one action (RFC 9470 in spirit: the answer says what is needed). The challenge is bound to session,
  * operation, input, purpose and policy, so that it opens nothing else; a change of the policy makes it worthless.
@@ -16,14 +22,14 @@ export class StepUp {
    * before any row is looked up: whether something exists is not told. What fails afterwards needs a new challenge.
    */
   async demand(operation: AnyOperation, scope: Scope, input: unknown): Promise<void> {
-    const { challengeId, ...selection } = Object(input) as { readonly challengeId?: string | null };
+    const { challengeId } = Object(input) as { readonly challengeId?: string | null };
     const binding = hash(
       'sha256',
       JSON.stringify([
         scope.actor.sessionId,
         operation.name,
         operation.action,
-        selection,
+        askedFor(input),
         scope.purpose,
         scope.services.policy.hash,
       ]),

@@ -9,6 +9,13 @@ interface Step {
   readonly guards: boolean;
 }
 
+/** A row of a tenant, as somebody looked at it. */
+export interface RowVersion {
+  readonly tenant: string;
+  readonly id: string;
+  readonly version: number;
+}
+
 /**
  * Everything one operation writes, composed into ONE statement of data-modifying CTEs: rows, keys, idempotency and the
  * ledger record commit together or not at all, in one round trip and one flush of the log. Owned by one scope.
@@ -28,18 +35,28 @@ export class Unit {
     return this.steps.length;
   }
 
+  /** Adds a row; where the unit has guards by now, only if they hold. */
   insert(table: string, values: Readonly<Record<string, unknown>>): void {
     const columns = Object.keys(values);
-    const bound = columns.map((column) => this.bind(values[column]));
-    this.add(`INSERT INTO ${table} (${columns.join(', ')}) VALUES (${bound.join(', ')}) RETURNING 1`, false);
+    const bound = columns.map((column) => this.bind(values[column])).join(', ');
+    const source = this.guards.length === 0 ? `VALUES (${bound})` : `SELECT ${bound} WHERE ${this.guarded()}`;
+    this.add(`INSERT INTO ${table} (${columns.join(', ')}) ${source} RETURNING 1`, false);
+  }
+
+  /**
+   * Keeps a row of the tenant as it was looked at until the unit is committed: at another version, the unit did not happen.
+   * Must be staged before what depends on it.
+   */
+  hold(table: string, key: RowVersion): void {
+    this.add(
+      `SELECT 1 FROM ${table} WHERE id = ${this.bind(key.id)} AND tenant_id = ${this.bind(key.tenant)} ` +
+        `AND version = ${this.bind(key.version)} FOR SHARE`,
+      true,
+    );
   }
 
   /** Changes one row of the tenant if it still has the version. What else the unit changes depends on it: see `change`. */
-  update(
-    table: string,
-    key: { tenant: string; id: string; version: number },
-    values: Readonly<Record<string, unknown>>,
-  ): void {
+  update(table: string, key: RowVersion, values: Readonly<Record<string, unknown>>): void {
     const changes = Object.entries(values).map(([column, value]) => `${column} = ${this.bind(value)}`);
     this.add(
       `UPDATE ${table} SET version = version + 1${changes.map((change) => `, ${change}`).join('')} ` +
@@ -63,8 +80,7 @@ export class Unit {
    * when the row of an `update` of this unit was not at its version, so that a unit that did not happen changed nothing.
    */
   change(write: (bind: Bind, happened: string) => string): void {
-    const guards = this.steps.filter((step) => step.guards).map((step) => `EXISTS (SELECT 1 FROM ${step.name})`);
-    this.add(`${write(this.bind, guards.join(' AND ') || 'TRUE')} RETURNING 1`, false);
+    this.add(`${write(this.bind, this.guarded())} RETURNING 1`, false);
   }
 
   /**
@@ -77,7 +93,7 @@ export class Unit {
 
   /** The whole statement, with the ledger's insertion at its end. It answers one row with `happened`. */
   statement(insertion: (bind: Bind, from?: string) => string) {
-    const guards = this.steps.filter((step) => step.guards);
+    const { guards } = this;
     const from = guards.map((step) => step.name).join(' CROSS JOIN ');
     const record = insertion(this.bind, from === '' ? undefined : `FROM ${from}`);
     const happened = guards.map((step) => `(SELECT count(*) FROM ${step.name}) = 1`).join(' AND ') || 'TRUE';
@@ -90,6 +106,14 @@ export class Unit {
   private announcements(from: string): string {
     const source = from === '' ? '' : ` FROM ${from}`;
     return this.announced.map((one, index) => `, (SELECT ${one}${source})::text AS announced_${index}`).join('');
+  }
+
+  private get guards(): Step[] {
+    return this.steps.filter((step) => step.guards);
+  }
+
+  private guarded(): string {
+    return this.guards.map((step) => `EXISTS (SELECT 1 FROM ${step.name})`).join(' AND ') || 'TRUE';
   }
 
   private add(text: string, guards: boolean): void {

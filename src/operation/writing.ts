@@ -151,6 +151,12 @@ export class Writing {
     return this.answer(noun, { ...current, ...columns, version: version + 1 }, merged, after, reference);
   }
 
+  /** Refuses, as `update` would, who may not change a row: before work that is in vain without the change. */
+  async allowUpdate(type: string, id: string): Promise<void> {
+    const decision = this.permission('update', type);
+    if (!decision.matches((await this.found(type, id)).facts)) throw this.refusal(type, undefined);
+  }
+
   /** Stages the membership of an account in a care team that this unit creates. */
   join(careTeamId: string, accountId: string): void {
     const { tenant } = this.scope.actor;
@@ -243,11 +249,8 @@ export class Writing {
     const shown = { ...row, bits: readable ? decision.bitsOf(facts) : 0 } as Row;
     const pattern = reading.pattern(shown.bits);
     if (selection.fields.size > 0 || selection.fieldAccess) {
-      this.answers.push({
-        pattern,
-        reference: reference === '' ? null : reference,
-        rules: readable ? decision.ruleIds : [],
-      });
+      const rules = readable ? decision.ruleIds : [];
+      this.answers.push({ pattern, reference: reference === '' ? null : reference, rules });
     }
     return reading.render(pattern, shown, opened, this.scope.circumstances);
   }

@@ -11,7 +11,9 @@ export interface AppointmentChangedArguments {
 
 /**
  * One push of a subscription: the appointment as its subscriber may see it at this moment. Whether there is such a patient
- * is not told when the subscription begins; what may be seen is decided at every change.
+ * is not told when the subscription begins; what may be seen is decided at every change. A notice is a hint and no fact,
+ * because every login of the database can send one: an appointment of somebody else is none. The selection must have
+ * `patientId`.
  */
 export const appointmentChanged = defineOperation<AppointmentChangedArguments, View | null>({
   name: 'appointmentChanged',
@@ -21,8 +23,12 @@ export const appointmentChanged = defineOperation<AppointmentChangedArguments, V
   mode: 'read',
   handler: async (scope, { patientId, id }) => {
     if (!isId(patientId)) throw notFound();
-    if (id !== null) return scope.get('Appointment', id);
-    scope.obliged('read', 'Appointment');
-    return null;
+    if (id === null) {
+      scope.obliged('read', 'Appointment');
+      return null;
+    }
+    const appointment = await scope.get('Appointment', id);
+    if (appointment['patientId'] !== patientId) throw notFound();
+    return appointment;
   },
 });

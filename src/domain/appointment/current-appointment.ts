@@ -32,9 +32,8 @@ export async function changeAppointment(
   return view;
 }
 
-/** Refuses an appointment that is not in one of these states. `act` completes "cannot be …". */
+/** Refuses an appointment that is not in one of these states, without saying in which it is. `act` completes "cannot be …". */
 export function refuseUnless(appointment: StoredRow, states: readonly string[], act: string): void {
-  const status = String(appointment.value('status'));
-  if (states.includes(status)) return;
-  throw new Failure('BAD_USER_INPUT', `An appointment that is ${status} cannot be ${act}.`, 'Read it again.');
+  if (states.includes(String(appointment.value('status')))) return;
+  throw new Failure('BAD_USER_INPUT', `An appointment in this state cannot be ${act}.`, 'Read it again.');
 }

@@ -9,17 +9,21 @@ import { changeAppointment, currentAppointment, type AppointmentVersion } from '
 /** After so long, an attempt to send counts as abandoned, and whoever looks next takes it up. */
 export const CLAIM_MILLISECONDS = 2 * 60_000;
 
-/** Reminders whose time has come, and attempts that were abandoned: a page, the longest due first. */
-export const dueReminders = defineOperation<Record<never, never>, Connection>({
+/**
+ * Reminders whose time has come by `until`, and attempts that were abandoned by then: a page, the longest due first. The
+ * next page follows the cursor, so that those which fail again and again do not stand before the others.
+ */
+export const dueReminders = defineOperation<{ readonly until: string; readonly after: string | null }, Connection>({
   name: 'reminder.due',
   kind: 'SEARCH',
   action: 'read',
   type: 'Appointment',
   mode: 'read',
-  handler: (scope) =>
+  handler: (scope, { until, after }) =>
     scope.list('Appointment', {
       first: 50,
-      filter: { reminderAt: { lte: scope.now.toISOString() }, reminderStatus: { in: ['due', 'sending'] } },
+      after,
+      filter: { reminderAt: { lte: until }, reminderStatus: { in: ['due', 'sending'] } },
       sort: [{ field: 'reminderAt', direction: 'ASC' }],
     }),
 });

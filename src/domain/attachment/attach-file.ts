@@ -15,7 +15,7 @@ export interface AttachFileArguments {
 /** What a file is about, so that a list can be read by those who may not see its title. */
 const CATEGORIES = ['laboratory', 'imaging', 'report', 'correspondence', 'consent', 'identity', 'insurance', 'other'];
 
-/** Announces a file. Its bytes follow with one PUT; until then the attachment is pending. */
+/** Announces a file. Its bytes follow with one PUT by the same account; until then the attachment is pending. */
 export const attachFile = defineOperation<AttachFileArguments, View>({
   name: 'attachFile',
   kind: 'CREATE',
@@ -36,7 +36,8 @@ export const attachFile = defineOperation<AttachFileArguments, View>({
     if (!Number.isInteger(values.size) || values.size < 1 || values.size > largest) {
       throw bad('size', `is between 1 and ${largest} bytes`, 'Send the exact size of the file.');
     }
-    return scope.write.create('Attachment', { ...values, category }, { subject, internal: { status: 'pending' } }).view;
+    const internal = { status: 'pending', announced_by: scope.actor.id };
+    return scope.write.create('Attachment', { ...values, category }, { subject, internal }).view;
   },
 });
 

@@ -17,6 +17,7 @@ import { FieldAccess, Governed } from '../governed.js';
     { name: 'tenant', source: 'column', column: 'tenant_id', kind: 'text' },
     { name: 'status', source: 'column', column: 'status', kind: 'text' },
     { name: 'category', source: 'column', column: 'category', kind: 'text' },
+    { name: 'announcedBy', source: 'column', column: 'announced_by', kind: 'uuid' },
   ],
 })
 export class Attachment {
@@ -80,4 +81,8 @@ export class Attachment {
 
   @Internal('text')
   tenantId: string;
+
+  /** The account that announced the file: nobody else sends bytes under its title. */
+  @Internal('uuid')
+  announcedBy: string;
 }

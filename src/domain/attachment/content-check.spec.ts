@@ -66,6 +66,12 @@ describe('a content', () => {
     }
   });
 
+  it('that is a text may speak of heads and scripts, wherever it is cut', async () => {
+    const bytes = Buffer.from('BP <headache> 3/10, <scripted plan>, ratio <bodyweight, a < b, <imgs');
+    for (let chunk = 1; chunk < 40; chunk += 1)
+      expect(await judge('text/plain', bytes, bytes.length, chunk)).toBe('taken');
+  });
+
   it('is refused when it has another size', async () => {
     const bytes = Buffer.from('hello');
     expect(await judge('text/plain', bytes, 4)).toBe('The content is larger than was declared.');
@@ -86,6 +92,12 @@ describe('a content', () => {
       ['text/plain', Buffer.from('\uFEFF%PDF-1.4 as a text')],
       ['application/pdf', Buffer.from('\uFEFF%PDF-1.4')],
       ['application/pdf', Buffer.from(`%PDF-1.4\n${script}`)],
+      ['application/pdf', Buffer.from('%PDF-1.4\n<script/src=//x.example>')],
+      ['application/pdf', Buffer.from('%PDF-1.4\n<BODY\fonload=x()>')],
+      ['image/png', Buffer.concat([png, Buffer.from('<object/data=x>')])],
+      ['text/plain', Buffer.from('<x:svg xmlns:x="http://www.w3.org/2000/svg"><x:script>alert(1)</x:script>')],
+      ['text/plain', Buffer.from('<abcdefgh:script>alert(1)</abcdefgh:script>')],
+      ['text/plain', Buffer.from('<img src=x onerror=x()>')],
       ['application/dicom', dicom(program)],
       ['application/dicom', dicom(Buffer.concat([Buffer.from('%PDF-1.4'), Buffer.alloc(120)]))],
       ...GOOD.filter(([type]) => type !== 'text/plain').map(([type, bytes]): [string, Buffer] => [

@@ -4,10 +4,11 @@ import { hasControlCharacter } from '../../operation/input.js';
 import { HEAD_BYTES, isOfType } from './content-type.js';
 
 /** Markup that a browser or a mail program could run, in what is declared to be a text. */
-const ACTIVE_TEXT = /<(?:!doctype|html|head|body|script|style|iframe|object|embed|svg|math)\b/i;
+const ACTIVE_TEXT =
+  /<(?:!doctype\b|(?:[a-z]\w{0,7}:)?(?:html|head|body|script|style|iframe|object|embed|svg|math|img)[\s/>])/i;
 /** The same in any content: a file can be two things at once. Shorter words come up by chance in compressed bytes. */
-const ACTIVE = /<(?:!doctype html|html[\s>]|script[\s>]|iframe[\s>])/i;
-const LONGEST_WORD = 16;
+const ACTIVE = /<(?:!doctype html|(?:html|body|script|iframe|object)[\s/>])/i;
+const LONGEST_WORD = 20;
 
 /** The bytes are not what was declared: the attachment is refused for good. */
 export class RefusedContent extends Failure {

@@ -22,7 +22,7 @@ interface Announced {
   readonly place: ContentPlace;
 }
 
-/** Whether bytes may be sent for this attachment now, by this caller. */
+/** Whether bytes may be sent for this attachment now, by this caller: whoever may not hears it before they are taken. */
 export const uploadAttachment = defineOperation<{ readonly id: string }, Announced>({
   name: 'uploadAttachment',
   kind: 'READ',
@@ -32,6 +32,7 @@ export const uploadAttachment = defineOperation<{ readonly id: string }, Announc
   refusal: 'NOT_FOUND',
   handler: async (scope, { id }) => {
     const view = await scope.get('Attachment', id);
+    await scope.write.allowUpdate('Attachment', id);
     const { version, status, contentType, size } = view;
     if (typeof version !== 'number' || typeof contentType !== 'string' || typeof size !== 'number') throw notFound();
     if (status !== 'pending') throw versionConflict('Attachment');

@@ -1,3 +1,5 @@
+import { instantText } from '../../kernel/clock.js';
+import type { Scope } from '../../operation/scope.js';
 import type { Unit } from '../../operation/unit.js';
 
 /** The consent in force for one purpose. Instants are RFC 3339 in UTC. */
@@ -14,6 +16,22 @@ export interface ConsentState {
 export interface PatientKey {
   readonly tenant: string;
   readonly patientId: string;
+}
+
+/**
+ * When a consent that is recorded now was recorded: after all that were recorded before it, even where they have their time
+ * from a clock that is ahead of this one. Else a refusal would count as older than the permission it takes back.
+ */
+export async function nextRecordedAt(scope: Scope, patientId: string, purpose: string): Promise<string> {
+  const { tenant } = scope.actor;
+  const [row] = await scope.services.database.query<{ newest: Date | null }>(tenant, {
+    name: 'consent_newest',
+    text:
+      `SELECT max(recorded_at) AS newest FROM consent ` +
+      `WHERE tenant_id = $1 AND patient_id = $2::uuid AND purpose = $3 AND assert_tenant($1)`,
+    values: [tenant, patientId, purpose],
+  });
+  return instantText(Math.max(scope.now.getTime(), (row?.newest?.getTime() ?? 0) + 1));
 }
 
 /**

@@ -27,6 +27,10 @@ export const signInformedConsent = defineOperation<SignInformedConsentArguments,
   type: 'InformedConsent',
   mode: 'write',
   handler: async (scope, { appointmentId, textHash }) => {
+    // A policy without the obligation must not make signatures that claim a factor nobody gave.
+    if (!scope.steppedUp) {
+      throw new Failure('FORBIDDEN', 'A signature needs a second factor.', 'The policy must oblige to stepUp.');
+    }
     const appointment = await scope.write.stored('Appointment', appointmentId);
     const formId = appointment.value('consentFormId');
     if (typeof formId !== 'string' || !LIVING.includes(String(appointment.value('status')))) {

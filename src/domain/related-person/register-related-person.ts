@@ -3,6 +3,7 @@ import { isId } from '../../kernel/identifier.js';
 import { defineOperation } from '../../operation/operation.js';
 import type { Scope } from '../../operation/scope.js';
 import type { View } from '../../operation/view.js';
+import { versionConflict } from '../../operation/writing.js';
 import { ageOfConsentAt } from '../terminology/age-of-consent.js';
 
 export interface RegisterRelatedPersonArguments {
@@ -47,8 +48,12 @@ async function guardianshipEnd(scope: Scope, patientId: string, evidence: string
   if (!evidence?.trim()) {
     throw new Failure('GUARDIAN_CONSENT_REQUIRED', 'A guardian needs evidence.', 'Send what was shown to prove it.');
   }
-  const birthDate = (await scope.write.stored('Patient', patientId)).value('birthDate');
-  const { country, timeZone } = scope.actor;
+  const patient = await scope.write.stored('Patient', patientId);
+  const birthDate = patient.value('birthDate');
+  const { tenant, country, timeZone } = scope.actor;
+  // Another date of birth meanwhile would find no guardianship to end yet, and this one would keep the end of the old one.
+  scope.write.unit.hold('patient', { tenant, id: patientId, version: patient.version });
+  scope.write.conflict = versionConflict('Patient');
   const endAt = ageOfConsentAt(typeof birthDate === 'string' ? birthDate : null, country, timeZone);
   if (endAt === null || endAt > scope.now) return endAt;
   throw new Failure('BAD_USER_INPUT', 'The patient is old enough to decide alone.', 'Register the patient as SELF.');
