@@ -25,7 +25,9 @@ export class AppointmentSubscriptionResolver {
       { document }: { document: Document },
       info: GraphQLResolveInfo,
     ) {
-      return this.operations.run(appointmentChanged, document, { patientId, id }, selectionOf(info, 'Appointment'));
+      const asked = selectionOf(info, 'Appointment');
+      const selection = { ...asked, fields: new Set([...asked.fields, 'patientId']) };
+      return this.operations.run(appointmentChanged, document, { patientId, id }, selection);
     },
   })
   async appointmentChanged(

@@ -1,11 +1,12 @@
 import type { ApolloServerPlugin, GraphQLRequest, GraphQLRequestContextWillSendResponse } from '@apollo/server';
 import { hash } from 'node:crypto';
-import { Kind, print, visit, type DocumentNode, type OperationDefinitionNode } from 'graphql';
+import { GraphQLError, Kind, parse, print, visit, type DocumentNode, type OperationDefinitionNode } from 'graphql';
 import type { Receipt } from '../ledger/record.js';
 import { Failure } from '../kernel/failure.js';
 import { auditUnavailable, type Answering } from '../operation/answering.js';
 import type { Log } from '../telemetry/log.js';
 import type { Metrics } from '../telemetry/metrics.js';
+import { isConditional } from './conditional-subscription.js';
 import { answerStatus, failureExtensions, retryAfter } from './error-format.js';
 import { costOf, LIMITS, refuseDeep } from './limits.js';
 import { answerType, LEGACY_TYPE } from './media-type.js';
@@ -27,12 +28,20 @@ export function documentPlugin(
   { production, trusted }: Pick<Deployment, 'production' | 'trusted'>,
 ): ApolloServerPlugin<ApiContext> {
   return {
+    unexpectedErrorProcessingRequest: async ({ requestContext, error }) => {
+      log.error('operation failed', { requestId: requestContext.contextValue.document.facts.requestId, error });
+    },
     requestDidStart: async ({ request, contextValue }) => {
       const { document } = contextValue;
       const refusal = trusted.exists ? substitute(request, trusted) : null;
       return {
+        // In the place of what validation would choke on: refused below, where it is answered and recorded like any other.
+        validationDidStart: async (request) => {
+          if (isConditional(request.document)) Object.assign(request, { document: UNFIT });
+        },
         didResolveOperation: async ({ document: syntax, ...resolved }) => {
           if (refusal !== null) throw refusal;
+          if (syntax === UNFIT) throw unfit();
           // Apollo's type is wrong: a name that no operation has gets here too.
           const operation = resolved.operation as OperationDefinitionNode | undefined;
           if (operation?.operation === 'subscription') throw notByHttp();
@@ -77,6 +86,14 @@ function notByHttp(): Failure {
 }
 
 const NOTHING = '{ __typename }';
+const UNFIT = parse(NOTHING);
+
+/** What the rules of graphql-js do not find out, answered as what they do. */
+export function unfit(): GraphQLError {
+  return new GraphQLError('The document does not fit the schema.', {
+    extensions: { code: 'GRAPHQL_VALIDATION_FAILED' },
+  });
+}
 
 function documentIdIn({ http, extensions }: GraphQLRequest): string | undefined {
   const body = http?.method === 'POST' ? (http.body as Record<string, unknown>) : {};
@@ -154,9 +171,11 @@ function finish(answer: Answer, unavailable: Failure | null, metrics: Metrics, l
     milliseconds: Math.round(milliseconds),
   });
   const { requestId } = document.facts;
-  for (const { originalError } of answer.errors ?? []) {
+  for (const { originalError, path } of answer.errors ?? []) {
     if (originalError === undefined) continue;
-    if (isOurFault(originalError)) log.error('operation failed', { requestId, error: originalError });
+    // Without a path it is of the document or its variables.
+    const isTheirs = path === undefined && originalError instanceof GraphQLError;
+    if (!isTheirs && isOurFault(originalError)) log.error('operation failed', { requestId, error: originalError });
     else log.debug('operation failed', { requestId, error: originalError });
   }
   if (unavailable !== null) log.error('ledger writer failed', { requestId, error: unavailable });

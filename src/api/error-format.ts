@@ -16,6 +16,9 @@ const HARMLESS = [
   /^Must provide (an )?operation name[^:]*\.?$/,
 ];
 
+/** What graphql-js guesses from the schema: it would tell names that nobody asked for. */
+const SUGGESTION = /\s*Did you mean .*$/s;
+
 /** graphql-js: the parser's limit, and validation that gave up on too many errors or too many fields of one name. */
 const TOO_LARGE = /Document contains more tha[nt] \d+ tokens|Validation aborted\.$/;
 
@@ -44,8 +47,9 @@ export function formatError(formatted: GraphQLFormattedError, error: unknown): G
       'POST a JSON object with "query" and "variables", or GET a query with the header Apollo-Require-Preflight.';
     return { message: 'This is no GraphQL request.', extensions: { code, nextStep } };
   }
-  const message = HARMLESS.some((pattern) => pattern.test(formatted.message))
-    ? formatted.message
+  const plain = formatted.message.replace(SUGGESTION, '');
+  const message = HARMLESS.some((pattern) => pattern.test(plain))
+    ? plain
     : 'The document or its variables do not fit the schema.';
   return {
     message,

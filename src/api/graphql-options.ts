@@ -2,6 +2,7 @@ import { ApolloServerPluginCacheControlDisabled } from '@apollo/server/plugin/di
 import { ApolloDriver, type ApolloDriverConfig } from '@nestjs/apollo';
 import type { FastifyRequest } from 'fastify';
 import type { Answering } from '../operation/answering.js';
+import { FrameworkLog } from '../telemetry/framework-log.js';
 import type { Log } from '../telemetry/log.js';
 import type { Metrics } from '../telemetry/metrics.js';
 import { documentPlugin } from './document-plugin.js';
@@ -23,6 +24,7 @@ export function graphqlOptions(
   services: { metrics: Metrics; log: Log },
   deployment: Deployment,
 ): ApolloDriverConfig {
+  const framework = new FrameworkLog(services.log);
   return {
     driver: ApolloDriver,
     autoSchemaFile: true,
@@ -48,5 +50,12 @@ export function graphqlOptions(
     csrfPrevention: { requestHeaders: PREFLIGHTED },
     stringifyResult: JSON.stringify,
     stopOnTerminationSignals: false,
+    // Apollo's own writes to the console, and quotes documents there.
+    logger: {
+      debug: () => framework.debug('', 'ApolloServer'),
+      info: () => framework.log('', 'ApolloServer'),
+      warn: () => framework.warn('', 'ApolloServer'),
+      error: () => framework.error('', 'ApolloServer'),
+    },
   };
 }

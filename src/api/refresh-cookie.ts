@@ -60,16 +60,13 @@ const BINDINGS: Readonly<Record<string, (inner: Resolver) => Resolver>> = {
   /** Without an argument the cookie is exchanged. Refused, it is of no use any more. */
   refresh: (inner) => async (source, input, context, info) => {
     const refreshToken = input['refreshToken'] ?? context.cookie?.presented;
-    try {
-      return given(await inner(source, { ...input, refreshToken }, context, info), context);
-    } catch (error) {
-      if (error instanceof Failure && error.code === 'UNAUTHENTICATED') context.cookie?.clear();
-      throw error;
-    }
+    const renewed = await clearingRefused(() => inner(source, { ...input, refreshToken }, context, info), context);
+    return given(renewed, context);
   },
 
+  /** Also when the access token has run out: whoever leaves a browser leaves no session in it that nobody can delete. */
   signOut: (inner) => async (source, input, context, info) => {
-    const answer = await inner(source, input, context, info);
+    const answer = await clearingRefused(() => inner(source, input, context, info), context);
     context.cookie?.clear();
     return answer;
   },
@@ -83,6 +80,15 @@ export function withRefreshCookie(schema: GraphQLSchema): GraphQLSchema {
     if (field !== undefined) field.resolve = bind((field.resolve as Resolver | undefined) ?? defaultFieldResolver);
   }
   return schema;
+}
+
+async function clearingRefused(work: () => unknown, context: ApiContext): Promise<unknown> {
+  try {
+    return await work();
+  } catch (error) {
+    if (error instanceof Failure && error.code === 'UNAUTHENTICATED') context.cookie?.clear();
+    throw error;
+  }
 }
 
 function given(session: unknown, context: ApiContext): unknown {

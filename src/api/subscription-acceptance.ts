@@ -5,7 +5,8 @@ import { Failure } from '../kernel/failure.js';
 import type { Answering } from '../operation/answering.js';
 import type { Document } from '../operation/document.js';
 import { ChangesMissed } from '../operation/notices.js';
-import { digestOf } from './document-plugin.js';
+import { isConditional } from './conditional-subscription.js';
+import { digestOf, unfit } from './document-plugin.js';
 import { formatError } from './error-format.js';
 import { LIMITS, limitRules, refuseDeep } from './limits.js';
 import type { ApiContext } from './request-document.js';
@@ -66,6 +67,7 @@ export class Acceptance {
     try {
       refuseDeep(payload.variables);
       const document = parse(this.textOf(payload), { maxTokens: LIMITS.tokens });
+      if (isConditional(document)) return [unfit()];
       const errors = validate(this.schema, document, [...specifiedRules, ...limitRules]);
       if (errors.length > 0) return errors.map((error) => coded(error, 'GRAPHQL_VALIDATION_FAILED'));
       const operation = getOperationAST(document, payload.operationName);
@@ -102,7 +104,7 @@ export function asGraphQLError(failure: Failure): GraphQLError {
   return new GraphQLError(failure.message, { originalError: failure });
 }
 
-/** graphql-js knows no codes: what an error is follows from where it was found. */
+/** graphql-js knows no codes: what an error is follows from where it was found. One with a path is of a resolver. */
 function coded(error: GraphQLError, code: string): GraphQLError {
   const { message, nodes, source, positions, path, originalError } = error;
   return new GraphQLError(message, {
@@ -111,7 +113,7 @@ function coded(error: GraphQLError, code: string): GraphQLError {
     positions,
     path,
     originalError,
-    extensions: originalError === undefined ? { code } : {},
+    extensions: originalError instanceof Failure || path !== undefined ? {} : { code },
   });
 }
 

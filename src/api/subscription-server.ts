@@ -9,12 +9,13 @@ import type { Identity } from '../identity/identity.js';
 import { Unauthenticated } from '../identity/unauthenticated.js';
 import { auditUnavailable } from '../operation/answering.js';
 import { ChangesMissed } from '../operation/notices.js';
+import { Places } from './places.js';
 import type { Deployment } from './request-document.js';
 import { Acceptance, asGraphQLError, formatted } from './subscription-acceptance.js';
 import { hasExpired, SubscriptionCaller } from './subscription-caller.js';
 import { Subscription, type SubscriptionServices } from './subscription.js';
 
-/** What one process holds open. `perAccount` counts subscriptions, `sockets` all connections. */
+/** What one process holds open. `perAccount` counts subscriptions, and sockets apart; `sockets` all connections. */
 export const SUBSCRIPTION_LIMITS = { perSocket: 20, perAccount: 100, sockets: 5_000 } as const;
 
 const INIT_MILLISECONDS = 5_000;
@@ -26,10 +27,12 @@ const PATH = '/graphql';
 /** Close codes of RFC 6455 that GraphQL clients take as a reason to come back. */
 const GOING_AWAY = 1001;
 const RESTART = 1012;
+const TRY_AGAIN_LATER = 1013;
 
 export interface SubscriptionServerOptions extends Omit<SubscriptionServices, 'admission'>, Deployment {
   readonly schema: GraphQLSchema;
   readonly identity: Identity;
+  readonly limits?: Readonly<Record<keyof typeof SUBSCRIPTION_LIMITS, number>>;
 }
 
 /** What graphql-ws hands to every callback of a socket. */
@@ -37,6 +40,8 @@ interface Extra {
   readonly socket: WebSocket;
   readonly clientAddress: string;
   caller: SubscriptionCaller | null;
+  /** Leaves the place among the sockets of the account, once it has one. */
+  leave: () => void;
   /** Subscriptions on it. */
   open: number;
 }
@@ -56,12 +61,19 @@ export class SubscriptionServer {
   });
   private readonly services: SubscriptionServices;
   private readonly acceptance: Acceptance;
-  private readonly byAccount = new Map<string, number>();
+  private readonly limits: NonNullable<SubscriptionServerOptions['limits']>;
+  private readonly subscriptionsOf: Places;
+  private readonly socketsOf: Places;
+  /** Sockets that have not said whose they are, the oldest first. */
+  private readonly strangers = new Set<WebSocket>();
   private readonly protocol: Server<Extra>;
   private draining = false;
 
   constructor(private readonly options: SubscriptionServerOptions) {
     const { schema, trusted, answering } = options;
+    this.limits = options.limits ?? SUBSCRIPTION_LIMITS;
+    this.subscriptionsOf = new Places(this.limits.perAccount);
+    this.socketsOf = new Places(this.limits.perAccount);
     this.acceptance = new Acceptance(schema, trusted, answering);
     this.services = { ...options, admission: new Admission(PUSHES_AT_ONCE, Number.POSITIVE_INFINITY) };
     this.protocol = makeServer<Record<string, unknown>, Extra>({
@@ -106,11 +118,23 @@ export class SubscriptionServer {
   private refusalOf({ url = '', headers }: IncomingMessage): string | null {
     if (url.split('?')[0] !== PATH) return '404 Not Found';
     if (headers.origin !== undefined && !this.options.origins.allows(headers.origin)) return '403 Forbidden';
-    return this.draining || this.size >= SUBSCRIPTION_LIMITS.sockets ? '503 Service Unavailable' : null;
+    return this.draining || !this.makeRoom() ? '503 Service Unavailable' : null;
+  }
+
+  /** Nobody is kept out by sockets that say nothing: the oldest stranger gives way. False where all are somebody's. */
+  private makeRoom(): boolean {
+    if (this.size < this.limits.sockets) return true;
+    const [oldest] = this.strangers;
+    if (oldest === undefined) return false;
+    this.strangers.delete(oldest);
+    oldest.terminate();
+    return true;
   }
 
   private open(socket: WebSocket, request: IncomingMessage): void {
-    const extra: Extra = { socket, clientAddress: request.socket.remoteAddress ?? '', caller: null, open: 0 };
+    this.strangers.add(socket);
+    const leave = () => undefined;
+    const extra: Extra = { socket, clientAddress: request.socket.remoteAddress ?? '', caller: null, leave, open: 0 };
     const closed = this.protocol.opened(
       {
         protocol: socket.protocol,
@@ -138,6 +162,8 @@ export class SubscriptionServer {
     socket.on('error', () => undefined);
     socket.once('close', (code, reason) => {
       clearInterval(beat);
+      this.strangers.delete(socket);
+      extra.leave();
       void closed(code, String(reason));
     });
   }
@@ -145,8 +171,16 @@ export class SubscriptionServer {
   private async connect({ connectionParams, extra }: SocketContext): Promise<boolean> {
     const caller = SubscriptionCaller.of(this.options.identity, connectionParams, extra.clientAddress);
     try {
-      await caller.actor();
-      extra.caller = caller;
+      const { id } = await caller.actor();
+      // What has closed meanwhile would never leave its place.
+      if (extra.socket.readyState !== extra.socket.OPEN) return false;
+      const leave = this.socketsOf.enter(id);
+      if (leave === null) {
+        extra.socket.close(TRY_AGAIN_LATER, 'Too many sockets');
+        return false;
+      }
+      Object.assign(extra, { caller, leave });
+      this.strangers.delete(extra.socket);
       return true;
     } catch (error) {
       if (error instanceof Unauthenticated) extra.socket.close(CloseCode.Unauthorized, 'Unauthorized');
@@ -193,18 +227,15 @@ export class SubscriptionServer {
 
   /** Takes a place among the subscriptions of the account; gives the way to leave it, or null where there is none. */
   private enter(extra: Extra, account: string): (() => void) | null {
-    const taken = this.byAccount.get(account) ?? 0;
-    if (taken >= SUBSCRIPTION_LIMITS.perAccount || extra.open >= SUBSCRIPTION_LIMITS.perSocket) return null;
+    const leaveAccount = extra.open < this.limits.perSocket ? this.subscriptionsOf.enter(account) : null;
+    if (leaveAccount === null) return null;
     extra.open += 1;
-    this.byAccount.set(account, taken + 1);
     let inside = true;
     return () => {
       if (!inside) return;
       inside = false;
       extra.open -= 1;
-      const left = (this.byAccount.get(account) ?? 1) - 1;
-      if (left === 0) this.byAccount.delete(account);
-      else this.byAccount.set(account, left);
+      leaveAccount();
     };
   }
 }

@@ -28,7 +28,7 @@ export class ChallengeStore {
     return row?.has_factor ?? false;
   }
 
-  /** One atomic statement: of any number of simultaneous uses, one finds the challenge unused. */
+  /** One atomic statement: of any number of simultaneous uses, one finds the challenge unused. None after its session ended. */
   async use(
     { tenant, id, sessionId }: Holder,
     challenge: { id: string; binding: Buffer; latest: Date; now: Date },
@@ -38,6 +38,7 @@ export class ChallengeStore {
       text: `UPDATE challenge SET used_at = $6
               WHERE tenant_id = $1 AND id = $2 AND session_id = $3 AND account_id = $4 AND binding = $5
                 AND satisfied_at IS NOT NULL AND used_at IS NULL AND expires_at > $6 AND created_at <= $7
+                AND EXISTS (SELECT FROM session WHERE tenant_id = $1 AND id = $3 AND ended_at IS NULL)
                 AND assert_tenant($1)
               RETURNING id`,
       values: [tenant, challenge.id, sessionId, id, challenge.binding, challenge.now, challenge.latest],

@@ -108,6 +108,21 @@ describe('a challenge', () => {
     expect(await consume(last)).toBe(true);
   });
 
+  it('ends with its session, satisfied or not, in every process at once', async () => {
+    const { actor } = await world.signIn(holder.request, world.code(holder.secret));
+    world.clock.advance(30_000);
+    const [id, late] = [1, 2].map(() => world.identity.challenges.issue(actor, BINDING));
+    const challenge = (await id)?.id ?? '';
+    await world.identity.satisfyChallenge(actor, challenge, world.code(holder.secret));
+    await world.identity.signOut(actor);
+    world.clock.advance(30_000);
+    // Another process may hold the session for living for up to a second.
+    expect(await world.elsewhere.challenges.consume(actor, challenge, BINDING)).toBe(false);
+    const waiting = (await late)?.id ?? '';
+    const refused = await refusal(world.elsewhere.satisfyChallenge(actor, waiting, world.code(holder.secret)));
+    expect(refused.told).toBe(REFUSED);
+  });
+
   it('leaves nothing behind: those that are over go when the next one is issued', async () => {
     for (let index = 0; index < 5; index++) await issue();
     world.clock.advance(5 * MINUTE);

@@ -4,12 +4,10 @@ import { isId, newId } from '../kernel/identifier.js';
 import type { ChallengeStore } from './challenge.store.js';
 import type { CodeCheck } from './code-check.js';
 import type { FactorStore } from './factor.store.js';
-import { codeRefused, factorLocked } from './factors.js';
+import { codeRefused, factorLocked, moment } from './factors.js';
 import { TOLERANCE } from './totp.js';
 
 const CHALLENGE_LIFE = 5 * 60_000;
-/** By how much the clocks of two API processes may differ. */
-const CLOCK_SKEW = 30_000;
 
 /** What a caller is told of a challenge. */
 export interface Challenge {
@@ -50,7 +48,7 @@ export class Challenges {
   async satisfy(actor: Actor, id: string, code: string): Promise<void> {
     const factor = await this.factors.confirmed(actor.tenant, actor.id);
     const tried = await this.check.attempt(actor, factor, code, TOLERANCE.stepUp);
-    const challenge = { id: isId(id) ? id : newId(), ...this.times() };
+    const challenge = { id: isId(id) ? id : newId(), ...moment(this.clock) };
     const satisfied = await this.factors.satisfy(actor, factor?.id ?? null, tried.step, challenge);
     if (tried.wait > 0) throw factorLocked(tried);
     if (!satisfied) throw codeRefused(tried);
@@ -59,11 +57,6 @@ export class Challenges {
 
   /** Uses a satisfied challenge: true once, for the same session and binding. */
   async consume(actor: Actor, id: string, binding: Buffer): Promise<boolean> {
-    return isId(id) && this.store.use(actor, { id, binding, ...this.times() });
-  }
-
-  private times(): { now: Date; latest: Date } {
-    const now = this.clock.now();
-    return { now, latest: new Date(now.getTime() + CLOCK_SKEW) };
+    return isId(id) && this.store.use(actor, { id, binding, ...moment(this.clock) });
   }
 }

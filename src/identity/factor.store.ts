@@ -21,6 +21,16 @@ export interface Shown {
   readonly recovery: Buffer | null;
 }
 
+/** What lets a session enrol: since when it must have begun, or the binding of a challenge that it has satisfied. */
+export interface EnrolmentPermission {
+  readonly since: Date;
+  readonly now: Date;
+  /** What was made after this was made before the clock was set back: of unknown age. */
+  readonly latest: Date;
+  /** 32 bytes. */
+  readonly binding: Buffer;
+}
+
 export type Accepted = 'CODE' | 'RECOVERY' | null;
 
 /**
@@ -59,22 +69,32 @@ export class FactorStore {
   }
 
   /**
-   * Stores a factor that is not confirmed yet, in place of others that never were. False when the account has a confirmed
-   * one and the session showed no factor between `since` and `now`. The lock on the account makes this and `confirm` one
-   * after the other: nothing that was allowed before a factor existed replaces it.
+   * Stores a factor that is not confirmed yet, in place of others that never were. False unless the session began after
+   * `since`, with a factor where the account has one, or has satisfied a challenge of this binding, which is used up. A
+   * code that was shown for something else is not enough. The lock on the account makes this and `confirm` one after the
+   * other: nothing that was allowed before a factor existed replaces it.
    */
-  enrol(holder: Holder, factor: FactorRow, since: Date, now: Date): Promise<boolean> {
+  enrol(holder: Holder, factor: FactorRow, permission: EnrolmentPermission): Promise<boolean> {
     const { tenant, id, sessionId } = holder;
+    const { since, now, latest, binding } = permission;
     return this.database.transaction(tenant, async (transaction) => {
       await transaction.query(lockAccount(tenant, id));
-      const [allowed] = await transaction.query({
-        text: `SELECT 1 FROM session WHERE tenant_id = $1 AND id = $3 AND account_id = $2 AND assert_tenant($1)
-                  AND (factor_at BETWEEN $4 AND $5 OR NOT EXISTS (
-                       SELECT 1 FROM totp_factor WHERE tenant_id = $1 AND account_id = $2
-                          AND confirmed_at IS NOT NULL AND ended_at IS NULL))`,
-        values: [tenant, id, sessionId, since, now],
+      const [row] = await transaction.query<{ allowed: boolean }>({
+        text: `WITH living AS (
+                 SELECT created_at, factor_at FROM session
+                  WHERE tenant_id = $1 AND id = $3 AND account_id = $2 AND ended_at IS NULL AND assert_tenant($1)),
+               used AS (
+                 UPDATE challenge SET used_at = $5
+                  WHERE tenant_id = $1 AND session_id = $3 AND account_id = $2 AND binding = $7 AND satisfied_at IS NOT NULL
+                    AND used_at IS NULL AND expires_at > $5 AND created_at <= $6 AND EXISTS (SELECT FROM living)
+                  RETURNING id)
+               SELECT EXISTS (SELECT FROM used) OR EXISTS (
+                 SELECT FROM living WHERE created_at BETWEEN $4 AND $6 AND (factor_at = created_at OR NOT EXISTS (
+                   SELECT FROM totp_factor WHERE tenant_id = $1 AND account_id = $2
+                      AND confirmed_at IS NOT NULL AND ended_at IS NULL))) AS allowed`,
+        values: [tenant, id, sessionId, since, now, latest, binding],
       });
-      if (allowed === undefined) return false;
+      if (row?.allowed !== true) return false;
       await transaction.query({
         text: `UPDATE totp_factor SET ended_at = $3
                 WHERE tenant_id = $1 AND account_id = $2 AND confirmed_at IS NULL AND ended_at IS NULL
@@ -169,7 +189,8 @@ export class FactorStore {
       text: `WITH asked AS (
                SELECT id FROM challenge
                 WHERE tenant_id = $1 AND id = $4 AND session_id = $5 AND account_id = $6 AND satisfied_at IS NULL
-                  AND created_at <= $8 AND expires_at > $7 AND assert_tenant($1) FOR UPDATE),
+                  AND created_at <= $8 AND expires_at > $7 AND assert_tenant($1)
+                  AND EXISTS (SELECT FROM session WHERE tenant_id = $1 AND id = $5 AND ended_at IS NULL) FOR UPDATE),
              taken AS (${TAKE_STEP} AND confirmed_at IS NOT NULL AND EXISTS (SELECT FROM asked) RETURNING id),
              shown AS (
                UPDATE session SET factor_at = $7

@@ -16,6 +16,17 @@ afterAll(() => world.close());
 
 const now = async (session: SignedIn, by = world.identity) => by.authenticate(session.accessToken);
 
+/** A holder whose sign-in was long ago; every code is of a window of its own. */
+async function replaceable() {
+  const { request, session, secret } = await world.holder();
+  world.clock.advance(6 * MINUTE);
+  const code = () => {
+    world.clock.advance(30_000);
+    return world.code(secret);
+  };
+  return { request, session: { actor: session.actor, code } };
+}
+
 describe('enrolling a second factor', () => {
   it('makes one that counts from its first code on, and shows secret and recovery codes once', async () => {
     const request = await world.account();
@@ -49,7 +60,8 @@ describe('enrolling a second factor', () => {
   });
 
   it('counts the newest only, for fifteen minutes, and locks it after five wrong codes', async () => {
-    const { actor } = await world.signIn(await world.account());
+    const request = await world.account();
+    const { actor } = await world.signIn(request);
     const first = await world.identity.enrolTotp(actor);
     world.clock.advance(1);
     const second = await world.identity.enrolTotp(actor);
@@ -59,12 +71,15 @@ describe('enrolling a second factor', () => {
       'BAD_USER_INPUT',
     );
 
-    const { secret } = await world.identity.enrolTotp(actor);
-    const wrong = Array.from({ length: 20 }, () => refusal(world.identity.confirmTotp(actor, world.wrong(secret))));
+    const later = await world.signIn(request);
+    const { secret } = await world.identity.enrolTotp(later.actor);
+    const wrong = Array.from({ length: 20 }, () =>
+      refusal(world.identity.confirmTotp(later.actor, world.wrong(secret))),
+    );
     const told = (await Promise.all(wrong)).map((one) => one.recordedAs);
     expect(told.filter((one) => one === 'BAD_CODE')).toHaveLength(5);
     expect(told.filter((one) => one === 'FACTOR_LOCKED')).toHaveLength(15);
-    expect((await refusal(world.identity.confirmTotp(actor, world.code(secret)))).extensions).toEqual({
+    expect((await refusal(world.identity.confirmTotp(later.actor, world.code(secret)))).extensions).toEqual({
       retryAfterSeconds: 900,
     });
   });
@@ -81,6 +96,48 @@ describe('enrolling a second factor', () => {
       [actor.id],
     );
     expect(rows[0].n).toBe(10);
+  });
+
+  it('is begun within five minutes of the sign-in: who finds a session open has no factor in it', async () => {
+    const request = await world.account();
+    const { actor } = await world.signIn(request);
+    world.clock.advance(5 * MINUTE + 1);
+    const refused = await refusal(world.identity.enrolTotp(actor));
+    expect(refused.told).toContain('STEP_UP_REQUIRED');
+    expect(refused.told).toContain('Sign in again');
+    expect(refused.extensions).toMatchObject({ challenge: { methods: [] } });
+    await world.identity.enrolTotp((await world.signIn(request)).actor);
+  });
+
+  it('is replaced by the challenge for it alone, and once: a code for another action opens nothing', async () => {
+    const { session } = await replaceable();
+    const { actor } = session;
+    const other = await world.identity.challenges.issue(actor, Buffer.alloc(32));
+    await world.identity.satisfyChallenge(actor, other.id, session.code());
+    const refused = await refusal(world.identity.enrolTotp(actor));
+    expect(refused.told).toContain('STEP_UP_REQUIRED');
+    const { id } = (refused.extensions as { challenge: { id: string } }).challenge;
+    await world.identity.satisfyChallenge(actor, id, session.code());
+    const tries = [1, 2, 3].map((at) => (at % 2 ? world.identity : world.elsewhere).enrolTotp(actor));
+    expect((await Promise.allSettled(tries)).filter((one) => one.status === 'fulfilled')).toHaveLength(1);
+    expect(await world.identity.challenges.consume(actor, id, Buffer.alloc(32))).toBe(false);
+  });
+
+  it('is not replaced by a challenge of another session, nor after five minutes, nor after signing out', async () => {
+    const one = await replaceable();
+    const stranger = await world.signIn(one.request);
+    const satisfied = async () => {
+      const { extensions } = await refusal(world.identity.enrolTotp(one.session.actor));
+      const { id } = (extensions as { challenge: { id: string } }).challenge;
+      await world.identity.satisfyChallenge(one.session.actor, id, one.session.code());
+    };
+    await satisfied();
+    expect((await refusal(world.identity.enrolTotp(stranger.actor))).told).toContain('STEP_UP_REQUIRED');
+    world.clock.advance(5 * MINUTE);
+    expect((await refusal(world.identity.enrolTotp(one.session.actor))).told).toContain('STEP_UP_REQUIRED');
+    await satisfied();
+    await world.identity.signOut(one.session.actor);
+    expect((await refusal(world.elsewhere.enrolTotp(one.session.actor))).told).toContain('STEP_UP_REQUIRED');
   });
 
   it('in place of another needs the other, shown within five minutes, and ends what stood on it', async () => {

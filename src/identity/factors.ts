@@ -8,9 +8,18 @@ import type { SignInRow } from './identity.store.js';
 import { newRecoveryCodes, newTotpSecret, NO_STEP, otpauthUri, recoveryHash, TOLERANCE } from './totp.js';
 import type { RefusalReason } from './unauthenticated.js';
 
-/** How long a session counts as having shown its factor, and how long an enrolled factor waits for its first code. */
-export const FACTOR_FRESHNESS = 5 * 60_000;
+/** How long after its sign-in a session may enrol a factor, and how long an enrolled factor waits for its first code. */
+const SIGN_IN_FRESHNESS = 5 * 60_000;
 const CONFIRMATION_TIME = 15 * 60_000;
+
+/** By how much the clocks of two API processes may differ. */
+const CLOCK_SKEW = 30_000;
+
+/** Now, and the latest moment at which another process can have made something. */
+export function moment(clock: Clock): { now: Date; latest: Date } {
+  const now = clock.now();
+  return { now, latest: new Date(now.getTime() + CLOCK_SKEW) };
+}
 
 /** A factor that is not confirmed yet. The secret is shown this once. */
 export interface Enrolment {
@@ -36,14 +45,17 @@ export class Factors {
     private readonly clock: Clock,
   ) {}
 
-  /** A new factor, or null when the account has one that its session did not show within five minutes. */
-  async enrol(actor: Actor): Promise<Enrolment | null> {
-    const now = this.clock.now();
+  /**
+   * A new factor, or null when the session has proved too little for it: see FactorStore.enrol.
+   * @param binding of the challenge that permits it
+   */
+  async enrol(actor: Actor, binding: Buffer): Promise<Enrolment | null> {
+    const { now, latest } = moment(this.clock);
     const id = newId();
     const secret = newTotpSecret();
     const sealed_secret = this.check.seal(actor, id, secret);
-    const since = new Date(now.getTime() - FACTOR_FRESHNESS);
-    if (!(await this.store.enrol(actor, { id, sealed_secret }, since, now))) return null;
+    const since = new Date(now.getTime() - SIGN_IN_FRESHNESS);
+    if (!(await this.store.enrol(actor, { id, sealed_secret }, { since, now, latest, binding }))) return null;
     return { secret, uri: otpauthUri(secret, `${actor.tenant} ${actor.role}`) };
   }
 

@@ -156,18 +156,24 @@ export class Identity {
   }
 
   /**
-   * Begins a second factor. An account that has one shows it first: STEP_UP_REQUIRED with a challenge; satisfying it, like
-   * a sign-in with a code, opens the replacement to this session for five minutes.
+   * Begins a second factor, within five minutes of the sign-in: somebody who finds a session open has none of his own in
+   * it. An account that has one shows it, at the sign-in or by the challenge that STEP_UP_REQUIRED brings, which opens one
+   * enrolment. A code that was given for another action opens none.
    */
   async enrolTotp(actor: Actor): Promise<Enrolment> {
-    const enrolment = await this.factors.enrol(actor);
-    if (enrolment !== null) return enrolment;
     const binding = hash('sha256', `enrolTotp\n${actor.sessionId}`, 'buffer');
+    const enrolment = await this.factors.enrol(actor, binding);
+    if (enrolment !== null) return enrolment;
     const { id, methods, expiresAt } = await this.challenges.issue(actor, binding);
+    const isFirst = methods.length === 0;
     throw new Failure(
       'STEP_UP_REQUIRED',
-      'A second factor is replaced only by who has just shown it.',
-      'Call satisfyChallenge with a code, or sign in with one; then call enrolTotp within five minutes.',
+      isFirst
+        ? 'A second factor is enrolled only by who has just signed in.'
+        : 'A second factor is replaced only by who has just shown it.',
+      isFirst
+        ? 'Sign in again, then call enrolTotp within five minutes.'
+        : 'Call satisfyChallenge with a code, or sign in with one; then call enrolTotp within five minutes.',
       { extensions: { challenge: { id, methods, expiresAt: expiresAt.toISOString() } } },
     );
   }
@@ -179,7 +185,7 @@ export class Identity {
     return codes;
   }
 
-  /** See Challenges.satisfy. The session has shown its factor then, whatever the challenge was for. */
+  /** See Challenges.satisfy. The session has shown its factor then: none is missing any more. */
   async satisfyChallenge(actor: Actor, id: string, code: string): Promise<void> {
     await this.challenges.satisfy(actor, id, code);
     this.sessions.forget(actor);

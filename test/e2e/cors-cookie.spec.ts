@@ -101,6 +101,14 @@ describe('the refresh token as a cookie', () => {
     expect((await send(REFRESH, { cookie: cookieOf(again), origin })).code).toBe('UNAUTHENTICATED');
   });
 
+  it('is cleared by signing out with a token that has run out, which no script could do', async () => {
+    for (const authorization of ['Bearer none', '']) {
+      const out = await send('mutation { signOut }', { cookie: cookieOf(signedIn), origin, authorization });
+      expect([out.code, cookieOf(out)]).toEqual(['UNAUTHENTICATED', 'custodia_refresh=']);
+      expect(attributesOf(out)).toContain('Max-Age=0');
+    }
+  });
+
   it('is neither set nor cleared by anything else, and absent it is refused and recorded like a wrong token', async () => {
     const { session } = signedIn;
     const me = await send('{ me { id } }', {

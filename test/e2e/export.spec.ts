@@ -80,7 +80,12 @@ function afterFirstChunk(work: (id: string) => Promise<unknown>): void {
 
 async function linesOf(response: Response): Promise<Loose[]> {
   const text = await response.text();
-  return text === '' ? [] : text.trimEnd().split('\n').map((line) => JSON.parse(line) as Loose);
+  return text === ''
+    ? []
+    : text
+        .trimEnd()
+        .split('\n')
+        .map((line) => JSON.parse(line) as Loose);
 }
 
 const directory = () => path.join(system.database.directory, 'data', 'exports');
@@ -112,7 +117,9 @@ describe('the whole way of an export', () => {
     expect(ready['sha256']).toBe(sha256);
 
     const [head = [], ...rows] = rowsOfCsv(bytes.toString('utf8'));
-    expect(head).toEqual(expect.arrayContaining(['id', 'name', 'birthDate', 'phone', 'nationalId', 'region', 'status']));
+    expect(head).toEqual(
+      expect.arrayContaining(['id', 'name', 'birthDate', 'phone', 'nationalId', 'region', 'status']),
+    );
     expect(head).not.toContain('notes');
     expect(rows.map((row) => row[head.indexOf('id')])).toEqual(ids);
     const cell = (row: string[] | undefined, field: string) => row?.[head.indexOf(field)];
@@ -132,7 +139,9 @@ describe('the whole way of an export', () => {
     expect(new Set(accesses.flatMap((access) => access['subjects'] as string[])).size).toBe(ids.length);
     expect(accesses[0]?.['fields']).toMatchObject({ name: 'CLEAR', nationalId: 'MASKED' });
     const detail = { key: `export:${id}`, sha256 };
-    expect(records.filter((record) => record['detail'] !== undefined).map((one) => [one['kind'], one['detail']])).toEqual([
+    expect(
+      records.filter((record) => record['detail'] !== undefined).map((one) => [one['kind'], one['detail']]),
+    ).toEqual([
       ['EXPORT', detail],
       ['DISCLOSE', detail],
     ]);
@@ -186,7 +195,9 @@ describe('who may', () => {
     expect(codeOf(await officer.ask(REQUEST, { input: { ...input, format: 'NDJSON', challengeId } }))).toBe(
       'STEP_UP_REQUIRED',
     );
-    const [one, other] = await Promise.all([0, 1].map(() => officer.ask(REQUEST, { input: { ...input, challengeId } })));
+    const [one, other] = await Promise.all(
+      [0, 1].map(() => officer.ask(REQUEST, { input: { ...input, challengeId } })),
+    );
     expect([one, other].map((answer) => answer && codeOf(answer)).sort()).toEqual(['STEP_UP_REQUIRED', 'none']);
     const id = String((codeOf(one as never) === 'none' ? one : other)?.data['requestExport'].id);
     await officer.until(id, 'READY');
@@ -242,7 +253,9 @@ describe('one download', () => {
     const whole = answers.find((answer) => answer.status === 200);
     expect((await linesOf(whole as Response)).map((row) => row['id'])).toEqual(await inOrder());
     const records = await recordsOfExport(id);
-    expect(records.filter((record) => record['kind'] === 'DISCLOSE' && record['outcome'] === 'success')).toHaveLength(1);
+    expect(records.filter((record) => record['kind'] === 'DISCLOSE' && record['outcome'] === 'success')).toHaveLength(
+      1,
+    );
   });
 
   test('a look at the head takes nothing', async () => {
@@ -274,7 +287,10 @@ describe('one download', () => {
     await officer.until(gone, 'READY');
     await rm(String(filesOf(gone)[0]));
     const answer = await officer.download(gone);
-    expect([answer.status, ((await answer.json()) as Loose)['errors'][0].extensions.code]).toEqual([500, 'INTEGRITY_FAILED']);
+    expect([answer.status, ((await answer.json()) as Loose)['errors'][0].extensions.code]).toEqual([
+      500,
+      'INTEGRITY_FAILED',
+    ]);
     expect(await officer.job(gone)).toMatchObject({ status: 'READY' });
 
     const changed = await officer.request();
@@ -332,7 +348,11 @@ describe('while it runs', () => {
   });
 
   test.each([
-    ['role', (account: string) => system.composition.identity.changeRole('T-CN', account, 'billing'), 'PURPOSE_NOT_PERMITTED'],
+    [
+      'role',
+      (account: string) => system.composition.identity.changeRole('T-CN', account, 'billing'),
+      'PURPOSE_NOT_PERMITTED',
+    ],
     ['account', (account: string) => disabled(account, new Date(clock.milliseconds() - 1)), 'UNAUTHENTICATED'],
   ])('a requester who loses the %s gets nothing', async (_, lose, code) => {
     const account = officer.user.id;
@@ -391,16 +411,24 @@ describe('what fails on the way', () => {
     expect(job['rowCount']).toBe(rows.length);
   }
 
-  test.each(['and did not happen', 'and happened'])('a commit of progress that failed %s: no row twice, none lost', async (flavour) => {
-    let calls = 0;
-    failOnce(store(), 'advance', flavour, () => ++calls === 2);
-    await whole(await officer.request());
-    expect(calls).toBeGreaterThan(1);
-  });
+  test.each(['and did not happen', 'and happened'])(
+    'a commit of progress that failed %s: no row twice, none lost',
+    async (flavour) => {
+      let calls = 0;
+      failOnce(store(), 'advance', flavour, () => ++calls === 2);
+      await whole(await officer.request());
+      expect(calls).toBeGreaterThan(1);
+    },
+  );
 
   test.each(['and did not happen', 'and happened'])('a last commit that failed %s: ready once', async (flavour) => {
     const { app } = system.composition;
-    failOnce(app, 'query', flavour, (_: never, { text }: { text: string }) => text.includes('UPDATE export_job') && text.includes('sha256 ='));
+    failOnce(
+      app,
+      'query',
+      flavour,
+      (_: never, { text }: { text: string }) => text.includes('UPDATE export_job') && text.includes('sha256 ='),
+    );
     const id = await officer.request();
     await officer.until(id, 'READY');
     Reflect.deleteProperty(app, 'query');
@@ -442,7 +470,12 @@ describe('at rest', () => {
         return rows.map((row) => row.text).join('\n');
       }),
     );
-    const places = [...files.keys(), ...tables, system.logged(), ...[...files.values()].map((one) => one.toString('latin1'))];
+    const places = [
+      ...files.keys(),
+      ...tables,
+      system.logged(),
+      ...[...files.values()].map((one) => one.toString('latin1')),
+    ];
     const utf8 = (text: string) => Buffer.from(text).toString('latin1');
     for (const value of ['Canary Export', '1390000', 'Long Street', '19700506', 'female', '王', utf8('王')]) {
       expect(places.filter((place) => place.includes(value))).toEqual([]);

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import net from 'node:net';
 import { setTimeout as pause } from 'node:timers/promises';
 import { serverAudits } from 'graphql-http';
@@ -159,6 +159,60 @@ describe('what is no GraphQL request', () => {
       const { body } = await ask(query, NEWER);
       expect(JSON.stringify(body)).not.toMatch(/Did you mean|patients"|stack|node_modules/);
     }
+  });
+});
+
+describe('a subscription that graphql-js chokes on', () => {
+  const CANARY = 'Zhang San 13812345678';
+  const condition = (more: string) => `subscription($v: Boolean!) { ${more} } # ${CANARY}`;
+
+  it.each([
+    ['a condition of a variable', condition('appointmentChanged(patientId: "x") @include(if: $v) { id }')],
+    ['a condition of nothing', condition('appointmentChanged(patientId: "x") @skip { id }')],
+    ['a condition of no truth', condition('appointmentChanged(patientId: "x") @skip(if: 7) { id }')],
+    [
+      'a condition in a fragment',
+      `subscription { ...F } fragment F on Subscription { ... @include(if: $v) { appointmentChanged(patientId: "${CANARY}") { id } } ...F }`,
+    ],
+  ])('is refused, recorded, and quoted nowhere: %s', async (_, query) => {
+    const said: unknown[][] = [];
+    const spies = (['log', 'info', 'warn', 'error'] as const).map((one) =>
+      jest.spyOn(console, one).mockImplementation((...words: unknown[]) => void said.push(words)),
+    );
+    const denied = async () => (await recordsOf(system, 'T-CN')).filter(({ operation }) => operation === '(document)');
+    // Twice: the second time the document is known.
+    for (const accept of [NEWER, 'application/json']) {
+      const before = (await denied()).length;
+      const { status, body, headers } = await ask(query, accept);
+      expect([status, body['data']]).toEqual([accept === NEWER ? 400 : 200, undefined]);
+      expect(body['errors'].map((one: Loose) => one['extensions'].code)).toEqual(['GRAPHQL_VALIDATION_FAILED']);
+      expect(headers.get('x-request-id')).toMatch(/./);
+      expect((await denied()).slice(before)).toEqual([
+        expect.objectContaining({ code: 'GRAPHQL_VALIDATION_FAILED', outcome: 'denied' }),
+      ]);
+    }
+    for (const spy of spies) spy.mockRestore();
+    expect(said).toEqual([]);
+    expect(system.logged()).not.toContain(CANARY);
+  });
+
+  it('hinders no query that comes in the same document', async () => {
+    const both = 'query A { me { role } } subscription B { appointmentChanged(patientId: "x") { id } }';
+    const response = await post(JSON.stringify({ query: both, operationName: 'A' }));
+    expect(((await response.json()) as Loose)['data']).toEqual({ me: { role: 'front_desk' } });
+  });
+
+  it('is, like variables that do not fit, no failure of the system in its log', async () => {
+    const failures = () =>
+      system
+        .logged()
+        .split('\n')
+        .filter((line) => line.includes('"level":"error"')).length;
+    const before = failures();
+    const variables = { id: { not: CANARY } };
+    const response = await post(JSON.stringify({ query: 'query($id: ID!) { patient(id: $id) { id } }', variables }));
+    expect(((await response.json()) as Loose)['errors'][0].extensions.code).toBe('BAD_USER_INPUT');
+    expect(failures()).toBe(before);
   });
 });
 

@@ -1,6 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { setTimeout as pause } from 'node:timers/promises';
 import { WebSocket } from 'ws';
 import { ManualClock, SystemClock } from '../../src/kernel/clock.js';
+import { demandFactor } from '../../src/persistence/tenant.store.js';
 import { patientId } from '../support/probe.js';
 import { Subscriber, until } from '../support/subscriber.js';
 import { recordsOf, testSystem, type Loose, type TestSystem } from '../support/system.js';
@@ -81,6 +83,39 @@ describe('an open socket', () => {
     await until(() => late.closed !== null);
     expect(late.closed?.code).toBe(4401);
     expect((await system.send(ME, { token: accessToken })).status).toBe(401);
+  });
+
+  it('shows nothing while a factor is missing or the role is another, and goes on when that is over', async () => {
+    const session = await signIn();
+    const first = await connect(session['accessToken']);
+    const before = await begun();
+    const watching = first.watch(CHANGED, { patient: patientId(system, 'PT1') });
+    await until(async () => (await begun()) > before);
+    const { owner } = system.database.urls;
+    const nurse = system.demo.users.find((one) => one.role === 'nurse' && one.tenant === 'T-CN');
+    const withheld = async (begin: () => Promise<unknown>, end: () => Promise<unknown>) => {
+      const had = watching.pushes.length;
+      const recorded = await begun();
+      await begin();
+      clock.advance(1000);
+      await change();
+      await pause(300);
+      expect([watching.pushes.length, await begun(), first.closed]).toEqual([had, recorded, null]);
+      await end();
+      clock.advance(1000);
+      await change();
+      await until(() => watching.pushes.length === had + 1);
+    };
+    await withheld(
+      () => demandFactor(owner, 'T-CN', ['nurse']),
+      () => demandFactor(owner, 'T-CN', []),
+    );
+    const { identity } = system.composition;
+    await withheld(
+      () => identity.changeRole('T-CN', nurse?.id ?? '', 'marketer'),
+      () => identity.changeRole('T-CN', nurse?.id ?? '', 'nurse'),
+    );
+    await first.close();
   });
 
   it('does not hide from a request that its session is in use', async () => {
