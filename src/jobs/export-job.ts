@@ -26,6 +26,8 @@ export interface ExportWorkServices {
 
 const LEASE_MILLISECONDS = 10_000;
 const MOST_ATTEMPTS = 10;
+/** One is asked for, one is opened, one is written: each waits for something else. */
+const CHUNKS_AHEAD = 3;
 /** What another try would not change. */
 const FINAL = new Set<FailureCode>([
   'FORBIDDEN',
@@ -49,7 +51,7 @@ class ClaimLost extends Error {}
 /**
  * The work on one export: as its requester, chunk by chunk, each read under the policy and the consents of that moment. The
  * record of a chunk is durable before its rows are sealed into the file; then the progress is committed, and a run that was
- * killed goes on behind the last commit. Holds two chunks in memory.
+ * killed goes on behind the last commit. Holds a few chunks in memory, however large the export.
  */
 export class ExportWork {
   constructor(private readonly services: ExportWorkServices) {}
@@ -113,18 +115,19 @@ export class ExportWork {
     const text = exportText(job.format, job.columns);
     let { rowsExpected, rowsWritten, last } = job;
     let fileVersion = job.fileVersion;
-    let ahead: Promise<ReadChunk> | null = this.read(job, last, rowsWritten === 0);
-    while (ahead !== null) {
+    const ahead = [this.read(job, last, rowsWritten === 0)];
+    for (;;) {
       stopping.throwIfAborted();
-      const { document, chunk }: ReadChunk = await ahead;
-      rowsExpected = chunk.expected ?? rowsExpected;
-      rowsWritten += chunk.views.length;
-      last = chunk.last ?? last;
-      // Read while this one is recorded and written. Should that fail, nobody gets what was read, and nothing is owed.
-      ahead = chunk.more ? this.read(job, last, false) : null;
-      ahead?.catch(() => undefined);
+      while (ahead.length < CHUNKS_AHEAD) ahead.push(this.readAfter(job, ahead.at(-1)));
+      const read = await ahead.shift();
+      if (read === undefined || read === null) break;
+      const { document, chunk } = read;
+      const views = await chunk.views;
       await document.flush(ledger);
-      await file.append(Buffer.from(text.rows(chunk.views)));
+      await file.append(Buffer.from(text.rows(views)));
+      rowsExpected = chunk.expected ?? rowsExpected;
+      rowsWritten += views.length;
+      last = chunk.last ?? last;
       const progress = counted(job, file, rowsWritten, last);
       if (!(await exports.store.advance(job, progress, rowsExpected, this.leaseUntil()))) throw new ClaimLost();
       if (fileVersion !== job.version) await exports.files.remove(job, (fileVersion = job.version));
@@ -132,8 +135,20 @@ export class ExportWork {
     return { ...job, ...counted(job, file, rowsWritten, last), rowsExpected };
   }
 
+  /**
+   * The chunk behind one that is still being read; null behind the last. What was read ahead and is not written because
+   * the work ends before goes to nobody, and nothing is owed to the ledger for it.
+   */
+  private readAfter(job: ExportJobRow, before: Promise<ReadChunk | null> | undefined): Promise<ReadChunk | null> {
+    const after = Promise.resolve(before).then((read) =>
+      read?.chunk.more === true ? this.read(job, read.chunk.last, false) : null,
+    );
+    after.catch(() => undefined);
+    return after;
+  }
+
   /** The chunk after this position, not recorded yet. A refusal is. */
-  private async read(job: ExportJobRow, after: ExportPosition | null, count: boolean): Promise<ReadChunk> {
+  private async read(job: ExportJobRow, after: ExportPosition | null, count: boolean): Promise<ReadChunk | null> {
     const { operations, ledger, vault } = this.services;
     const document = await this.document(job);
     try {
@@ -165,7 +180,8 @@ export class ExportWork {
   private async giveUp({ tenant, id }: ExportJobRow): Promise<void> {
     const { store, files } = this.services.exports;
     const now = await store.find(tenant, id);
-    if (now?.status !== 'RUNNING' && now?.status !== 'PENDING' && now?.status !== 'READY') await files.remove({ tenant, id });
+    if (now?.status !== 'RUNNING' && now?.status !== 'PENDING' && now?.status !== 'READY')
+      await files.remove({ tenant, id });
   }
 
   private leaseUntil(): Date {

@@ -98,13 +98,17 @@ export class JobQueue {
   }
 
   private async handle(name: string, handler: JobHandler, job: Job<JobPayload>): Promise<void> {
-    try {
-      await handler(job.data ?? {}, AbortSignal.any([job.signal, this.stopping.signal]));
-      this.log.debug('job done', { operation: name });
-    } catch (error) {
-      if (!this.stopping.signal.aborted) this.log.error('job failed', { operation: name, error });
-      throw new Error('The handler failed.');
-    }
+    const stopping = AbortSignal.any([job.signal, this.stopping.signal]);
+    const done = await handler(job.data ?? {}, stopping).then(
+      () => true,
+      (error: unknown) => {
+        if (!this.stopping.signal.aborted) this.log.error('job failed', { operation: name, error });
+        return false;
+      },
+    );
+    // pg-boss keeps what is thrown here: nothing of the handler's error is in it.
+    if (!done) throw new Error('The handler failed.');
+    this.log.debug('job done', { operation: name });
   }
 
   private queue(name: string): Promise<void> {

@@ -47,7 +47,8 @@ export class ExportFiles {
     } catch {
       // The last frame is not written yet, so the frames never end well: what counts is that those committed were opened.
     }
-    if (file.frames === job.fileFrames && file.bytes === job.fileBytes && file.plainBytes === job.plainBytes) return file;
+    if (file.frames === job.fileFrames && file.bytes === job.fileBytes && file.plainBytes === job.plainBytes)
+      return file;
     await file.close();
     return null;
   }
@@ -68,7 +69,8 @@ export class ExportFiles {
   /** Deletes the files of an export but that of one run. */
   async remove({ tenant, id }: Pick<ExportJobRow, 'tenant' | 'id'>, except: number | null = null): Promise<void> {
     for (const name of await this.names(tenant)) {
-      if (name.startsWith(`${id}.`) && name !== `${id}.${except}`) await rm(path.join(this.folder(tenant), name), { force: true });
+      if (name.startsWith(`${id}.`) && name !== `${id}.${except}`)
+        await rm(path.join(this.folder(tenant), name), { force: true });
     }
   }
 
@@ -114,7 +116,8 @@ export class ExportFile {
   ) {}
 
   async append(plain: Buffer): Promise<void> {
-    for (let at = 0; at < plain.length; at += LARGEST_FRAME) await this.frame(plain.subarray(at, at + LARGEST_FRAME), false);
+    for (let at = 0; at < plain.length; at += LARGEST_FRAME)
+      await this.frame(plain.subarray(at, at + LARGEST_FRAME), false);
   }
 
   /** Ends the stream, and makes the file last a power cut. @returns SHA-256 of everything that was appended */

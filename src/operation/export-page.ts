@@ -24,7 +24,8 @@ export interface ChunkArguments {
   readonly after: ExportPosition | null;
 }
 export interface Chunk {
-  readonly views: readonly View[];
+  /** Already on the way: the next chunk can be read while these are opened. */
+  readonly views: Promise<readonly View[]>;
   readonly last: ExportPosition | null;
   /** False when no row comes after these. */
   readonly more: boolean;
@@ -55,7 +56,7 @@ export function checkExportFilter(scope: Scope, type: string, filter: Filter): v
  * right or withdrew a consent since the chunk before is not in this one. Every shown row is noted in the document.
  */
 export async function readChunk(scope: Scope, type: string, input: ChunkArguments): Promise<Chunk> {
-  const { services, actor, circumstances } = scope;
+  const { services, actor } = scope;
   const decision = decisionOf(scope, type);
   const reading = readingOf(decision, type, input.columns);
   const noun = registry.noun(type);
@@ -68,7 +69,9 @@ export async function readChunk(scope: Scope, type: string, input: ChunkArgument
   const conditions = conditionsOf(scope, type, decision, parameters, input.filter);
   if (input.after !== null) {
     const compared = noun.order.direction === 'ASC' ? '>' : '<';
-    conditions.push(`(${order}, s.id) ${compared} (${bind(input.after.position)}::timestamptz, ${bind(input.after.id)}::uuid)`);
+    conditions.push(
+      `(${order}, s.id) ${compared} (${bind(input.after.position)}::timestamptz, ${bind(input.after.id)}::uuid)`,
+    );
   }
   const { direction } = noun.order;
   const rows = await services.database.query<ChunkRow>(
@@ -79,24 +82,29 @@ export async function readChunk(scope: Scope, type: string, input: ChunkArgument
         `ORDER BY ${order} ${direction}, s.id ${direction} LIMIT ${LARGEST_CHUNK}`,
     ),
   );
-  const opened = await services.vault.openRows(
-    actor.tenant,
-    rows.map((row) => ({
-      address: { tenant: actor.tenant, type, rowId: row.id, subjectId: row.subject_id ?? '' },
-      parts: reading.pattern(row.bits).groups.flatMap(({ group, column }) => {
-        const sealed = row[column];
-        return sealed instanceof Buffer ? [{ group, sealed }] : [];
-      }),
-    })),
-  );
-  const views = rows.map((row, at) => reading.render(reading.pattern(row.bits), row, opened[at] ?? {}, circumstances));
   for (const row of rows) scope.document.gather(reading.pattern(row.bits), row.subject_reference);
+  const views = openViews(scope, type, reading, rows);
+  views.catch(() => undefined);
   const end = rows.at(-1);
   return {
     views,
     last: end === undefined ? null : { position: end.order_position, id: end.id },
     more: rows.length === LARGEST_CHUNK,
   };
+}
+
+async function openViews(scope: Scope, type: string, reading: Reading, rows: readonly ChunkRow[]): Promise<View[]> {
+  const { services, circumstances } = scope;
+  const { tenant } = scope.actor;
+  const sealed = rows.map((row) => ({
+    address: { tenant, type, rowId: row.id, subjectId: row.subject_id ?? '' },
+    parts: reading.pattern(row.bits).groups.flatMap(({ group, column }) => {
+      const value = row[column];
+      return value instanceof Buffer ? [{ group, sealed: value }] : [];
+    }),
+  }));
+  const opened = await services.vault.openRows(tenant, sealed);
+  return rows.map((row, at) => reading.render(reading.pattern(row.bits), row, opened[at] ?? {}, circumstances));
 }
 
 /** How many rows the export would have now, for its progress; null for a set that is too large to count. */

@@ -11,7 +11,9 @@ export const JOB_SCHEMA = 'jobs';
  * use them: it changes rows, never the schema. Runs as the owner after the migrations, under their lock.
  */
 export async function prepareJobSchema(owner: Client): Promise<void> {
-  const { rows } = await owner.query<{ installed: boolean }>(`SELECT to_regclass('jobs.version') IS NOT NULL AS installed`);
+  const { rows } = await owner.query<{ installed: boolean }>(
+    `SELECT to_regclass('jobs.version') IS NOT NULL AS installed`,
+  );
   if (rows[0]?.installed !== true) await owner.query(getConstructionPlans(JOB_SCHEMA));
   else await bringUpToDate(owner);
   const { app } = LOGIN_ROLES;

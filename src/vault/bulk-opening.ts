@@ -2,7 +2,7 @@ import { availableParallelism } from 'node:os';
 import path from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { Failure } from '../kernel/failure.js';
-import { openTask, packTask, type OpeningTask, type SealedRow } from './opening-task.js';
+import { openTask, packTask, valuesIn, type OpeningTask, type SealedRow } from './opening-task.js';
 import type { OpeningAnswer } from './opening-worker.js';
 import type { SubjectWrap } from './subject-key.js';
 import type { SubjectKeyRow } from './vault.store.js';
@@ -19,7 +19,7 @@ const MEMORY = { maxOldGenerationSizeMb: 64, maxYoungGenerationSizeMb: 4 };
 interface Thread {
   readonly worker: Worker;
   ended: boolean;
-  readonly waiting: Map<number, { resolve(opened: Record<string, unknown>[]): void; reject(error: unknown): void }>;
+  readonly waiting: Map<number, { resolve(opened: string): void; reject(error: unknown): void }>;
 }
 
 /**
@@ -73,19 +73,24 @@ class Lane {
     this.thread ??= start();
     let thread = await this.thread;
     if (thread?.ended === true) thread = await (this.thread = start());
-    return thread === null ? openTask(task) : this.send(thread, task);
+    return valuesIn(thread === null ? openTask(task) : await this.send(thread, task));
   }
 
-  private async send(thread: Thread, task: OpeningTask): Promise<Record<string, unknown>[]> {
+  private async send(thread: Thread, task: OpeningTask): Promise<string> {
     const number = ++this.number;
+    // It keeps the process while it works, and not while it waits.
+    thread.worker.ref();
     try {
       return await new Promise((resolve, reject) => {
         thread.waiting.set(number, { resolve, reject });
-        thread.worker.postMessage({ number, task }, [task.bytes.buffer]);
+        thread.worker.postMessage({ number, task }, [task.bytes.buffer, task.lengths.buffer]);
       });
     } finally {
       thread.waiting.delete(number);
-      if (thread.waiting.size === 0) this.endLater(thread);
+      if (thread.waiting.size === 0) {
+        thread.worker.unref();
+        this.endLater(thread);
+      }
     }
   }
 
@@ -103,12 +108,13 @@ class Lane {
 function start(): Promise<Thread | null> {
   const file = new URL(`./opening-worker${path.extname(import.meta.filename)}`, import.meta.url);
   const worker = new Worker(file, { name: 'opening', env: {}, resourceLimits: MEMORY });
-  worker.unref();
   const thread: Thread = { worker, ended: false, waiting: new Map() };
   return new Promise((resolve) => {
     worker.on('message', (message: 'running' | OpeningAnswer) => {
-      if (message === 'running') resolve(thread);
-      else if ('opened' in message) thread.waiting.get(message.number)?.resolve(message.opened);
+      if (message === 'running') {
+        worker.unref();
+        resolve(thread);
+      } else if ('opened' in message) thread.waiting.get(message.number)?.resolve(message.opened);
       else thread.waiting.get(message.number)?.reject(failureOf(message.failure));
     });
     worker.once('error', (error) => lose(thread, error));

@@ -2,9 +2,9 @@ import { parentPort } from 'node:worker_threads';
 import { Failure, type FailureCode } from '../kernel/failure.js';
 import { openTask, type OpeningTask } from './opening-task.js';
 
-/** The answer to one task, with its number: values, or what failed. */
+/** The answer to one task, with its number: the text of `openTask`, or what failed. */
 export type OpeningAnswer =
-  | { readonly number: number; readonly opened: Record<string, unknown>[] }
+  | { readonly number: number; readonly opened: string }
   | { readonly number: number; readonly failure: { code: FailureCode; message: string; nextStep: string } };
 
 /** The other thread: opens what it is sent and keeps nothing. The first message says that it runs. */
@@ -17,6 +17,6 @@ parentPort?.on('message', ({ number, task }: { number: number; task: OpeningTask
       error instanceof Failure ? error : new Failure('INTERNAL_SERVER_ERROR', 'A row was not opened.', 'Try again.');
     answer = { number, failure: { code, message, nextStep } };
   }
-  parentPort?.postMessage(answer);
+  parentPort?.postMessage(answer, []);
 });
-parentPort?.postMessage('running');
+parentPort?.postMessage('running', []);

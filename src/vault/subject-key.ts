@@ -68,6 +68,11 @@ export class SubjectKey {
   }
 
   open(address: SealAddress, group: DataGroup, sealed: Buffer): Record<string, unknown> {
+    return JSON.parse(this.openText(address, group, sealed)) as Record<string, unknown>;
+  }
+
+  /** The values of a group as the JSON text that was sealed. */
+  openText(address: SealAddress, group: DataGroup, sealed: Buffer): string {
     const { key, tail } = this.groups[group] ?? this.derive(group);
     const plain = openBytes(key, this.keyId, this.placeOf(address, tail), sealed);
     if (plain === null) {
@@ -77,7 +82,7 @@ export class SubjectKey {
         'Tell the security team: the row must be restored.',
       );
     }
-    return JSON.parse(plain.toString('utf8')) as Record<string, unknown>;
+    return plain.toString('utf8');
   }
 
   /**

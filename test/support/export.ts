@@ -90,7 +90,8 @@ export class Exporter {
 export function rowsOfCsv(text: string): string[][] {
   const rows: string[][] = [];
   const cell = /(?:"((?:[^"]|"")*)"|([^",\r\n]*))(,|\r\n|$)/gy;
-  for (let row: string[] = []; cell.lastIndex < text.length;) {
+  const row: string[] = [];
+  while (cell.lastIndex < text.length) {
     const match = cell.exec(text);
     if (match === null) throw new Error('This is no CSV.');
     row.push(match[1]?.replaceAll('""', '"') ?? match[2] ?? '');
