@@ -39,6 +39,7 @@ beforeAll(async () => {
 afterAll(() => system.close());
 afterEach(() => {
   Reflect.deleteProperty(store(), 'advance');
+  Reflect.deleteProperty(system.composition.identity, 'actorOf');
 });
 
 async function create(number: number, more: Loose = {}): Promise<string> {
@@ -64,7 +65,19 @@ async function inOrder(): Promise<string[]> {
   return rows.map((row) => row.id);
 }
 
-/** Does something between the first chunk and the next. */
+/** Does something before the third chunk is read: for each one the account is asked for anew. */
+function beforeThirdChunk(work: () => Promise<unknown>): void {
+  const { identity } = system.composition;
+  const original = identity.actorOf.bind(identity);
+  let calls = 0;
+  identity.actorOf = async (...account) => {
+    calls += 1;
+    if (calls === 3) await work();
+    return original(...account);
+  };
+}
+
+/** Does something when the first chunk is written. */
 function afterFirstChunk(work: (id: string) => Promise<unknown>): void {
   const original = store().advance.bind(store());
   let first = true;
@@ -309,7 +322,7 @@ describe('while it runs', () => {
     const last = String(all.at(-1));
     const early = String(all[0]);
     const { token } = await new Exporter(system, clock, 'front_desk').signIn();
-    afterFirstChunk(async () => {
+    beforeThirdChunk(async () => {
       for (const patientId of [last, early]) {
         const variables = { input: { patientId, purpose: 'PATRQT', decision: 'DENY' } };
         expect(codeOf(await system.send(DENY, { purpose: 'PATADMIN', token, variables }))).toBe('none');
@@ -356,7 +369,7 @@ describe('while it runs', () => {
     ['account', (account: string) => disabled(account, new Date(clock.milliseconds() - 1)), 'UNAUTHENTICATED'],
   ])('a requester who loses the %s gets nothing', async (_, lose, code) => {
     const account = officer.user.id;
-    afterFirstChunk(() => lose(account));
+    beforeThirdChunk(() => lose(account));
     const id = await officer.request();
     let job = await store().find('T-CN', id);
     for (let tries = 0; job?.status !== 'FAILED' && tries < 200; tries++) {
@@ -369,7 +382,7 @@ describe('while it runs', () => {
     expect(await officer.job(id)).toMatchObject({ status: 'FAILED', downloadUrl: null });
     expect(filesOf(id)).toEqual([]);
     const denied = (await recordsOfExport(id)).filter((record) => record['outcome'] === 'denied');
-    expect(denied.map((record) => [record['operation'], record['code']])).toContainEqual(['exportPatients', code]);
+    expect(denied.map((record) => record['code'])).toContain(code);
   });
 
   async function disabled(account: string, at: Date | null): Promise<void> {
