@@ -89,7 +89,7 @@ describe('the launcher', () => {
     expect(JSON.parse(ended.stdout)).toEqual({
       words: ['3', '--fresh'],
       mode: 'production',
-      maps: ['--enable-source-maps'],
+      maps: ['--enable-source-maps', '--max-semi-space-size=8', '--heap-growing-percent=20'],
     });
     expect(ended.status).toBe(3);
   });

@@ -20,6 +20,7 @@ import { Document } from '../operation/document.js';
 import type { OperationDefinition } from '../operation/operation.js';
 import { selectFields } from '../operation/selection.js';
 import type { View } from '../operation/view.js';
+import type { Tenant } from '../persistence/tenant.store.js';
 import { CANARY, DEMO_FACTOR_ROLES, DEMO_ROLES, DEMO_TENANTS, demoPatients, type DemoPatient } from './people.js';
 
 export interface DemoUser {
@@ -54,15 +55,19 @@ export async function loadDemo(
     const known = JSON.parse(await readFile(file, 'utf8')) as DemoOrganisation;
     return keep(file, { ...known, endpoint });
   }
-  const users: DemoUser[] = [];
-  const patients: Record<string, Record<string, string>> = {};
-  for (const tenant of DEMO_TENANTS) {
-    const accounts = await Promise.all(DEMO_ROLES.map((role) => account(composition, tenant.id, role)));
-    const loading = new DemoTenant(composition, accounts, tenant.timeZone);
-    patients[tenant.id] = await loading.load(demoPatients(tenant.id));
-    users.push(...(await loading.enrolFactors()));
-  }
+  // At once, because they mostly wait for the disk; all to their end, because whoever stops here closes the database.
+  const loading = await Promise.allSettled(DEMO_TENANTS.map((tenant) => loadTenant(composition, tenant)));
+  const loaded = loading.map((one) => (one.status === 'fulfilled' ? one.value : reject(one.reason)));
+  const users = loaded.flatMap((one) => one.users);
+  const patients = Object.fromEntries(loaded.map((one) => [one.tenant, one.patients]));
   return keep(file, { endpoint, users, patients });
+}
+
+async function loadTenant(composition: Composition, { id, timeZone }: Tenant) {
+  const accounts = await Promise.all(DEMO_ROLES.map((role) => account(composition, id, role)));
+  const loading = new DemoTenant(composition, accounts, timeZone);
+  const patients = await loading.load(demoPatients(id));
+  return { tenant: id, patients, users: await loading.enrolFactors() };
 }
 
 /** The password follows from the keys of this installation: loading that was interrupted can be taken up again. */

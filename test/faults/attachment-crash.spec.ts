@@ -151,6 +151,6 @@ describe('many large files at once', () => {
     } finally {
       clearInterval(watch);
     }
-    expect((most - before) / MEBIBYTE).toBeLessThan((FILES * 20) / 2);
+    expect((most - before) / MEBIBYTE).toBeLessThan((FILES * 20 * 3) / 4);
   }, 90_000);
 });
