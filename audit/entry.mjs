@@ -47,8 +47,11 @@ export const ZERO_LEAF = Buffer.alloc(32);
  * @property {boolean} reason
  * @property {readonly RecordAccess[]} accesses
  * @property {{key: string, sha256: string}} [detail]
+ * @property {{key: string, sha256: string}} [sealed] the details, as ciphertext beside the record
+ * @property {string} [commitment] to the key of the writer's MACs
  * @property {string} [suite]
  * @property {string} [origin]
+ * @property {{origin: string, size: number, root: string}} [replaces] the checkpoint that a declared restore gave up
  */
 
 export const KINDS = /** @type {const} */ ([
@@ -65,7 +68,10 @@ export const KINDS = /** @type {const} */ ([
   'POLICY',
   'KEY',
   'LEDGER_READ',
+  'ERASE',
+  'ARCHIVE',
   'VOID',
+  'WRITER',
   'START',
 ]);
 export const OUTCOMES = /** @type {const} */ (['success', 'denied', 'failed']);
@@ -184,7 +190,14 @@ const MEMBERS = {
 };
 
 /** Members that may be absent, or stand only in some kinds of record. @type {Readonly<Record<string, Check>>} */
-const OPTIONAL = { detail: (value) => matches(value, DETAIL_CHECKS), suite: token, origin: text(/^[^\s+]{1,255}$/u) };
+const OPTIONAL = {
+  detail: (value) => matches(value, DETAIL_CHECKS),
+  sealed: (value) => matches(value, DETAIL_CHECKS),
+  commitment: digest,
+  suite: token,
+  origin: text(/^[^\s+]{1,255}$/u),
+  replaces: (value) => matches(value, REPLACES_CHECKS),
+};
 
 /** @type {Readonly<Record<string, Check>>} */
 const ACCESS = {
@@ -199,10 +212,13 @@ const ACCESS = {
 };
 /** @type {Readonly<Record<string, Check>>} */
 const DETAIL = { key: token, sha256: digest };
+/** @type {Readonly<Record<string, Check>>} */
+const REPLACES = { origin: text(/^[^\s+]{1,255}$/u), size: wholeFrom(0), root: digest };
 
 const MEMBER_CHECKS = Object.entries(MEMBERS);
 const ACCESS_CHECKS = Object.entries(ACCESS);
 const DETAIL_CHECKS = Object.entries(DETAIL);
+const REPLACES_CHECKS = Object.entries(REPLACES);
 
 /**
  * The problems of a parsed record; the order of its members does not matter here.
@@ -235,6 +251,16 @@ function problemsOfKind(record) {
   const starts = record.kind === 'START';
   if (starts !== (record.suite !== undefined)) problems.push('Only a START record names a suite, and it must.');
   if (starts !== (record.origin !== undefined)) problems.push('Only a START record names an origin, and it must.');
+  const registers = record.kind === 'WRITER';
+  if (registers && (record.commitment === undefined || record.outcome !== 'success' || record.accesses.length > 0)) {
+    problems.push('A WRITER record has a commitment, the outcome success and no accesses.');
+  }
+  if (record.commitment !== undefined && !registers && !starts) {
+    problems.push('Only a WRITER or START record has a commitment.');
+  }
+  if (record.replaces !== undefined && (!starts || record.incarnation === 1)) {
+    problems.push('Only a START record that raises the incarnation names a checkpoint that it replaces.');
+  }
   if (record.kind === 'VOID' && (record.outcome !== 'failed' || record.accesses.length > 0)) {
     problems.push('A VOID record has the outcome failed and no accesses.');
   }

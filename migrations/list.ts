@@ -11,6 +11,7 @@ import { Migration20261121000900_appointment } from './Migration20261121000900_a
 import { Migration20261121001000_attachment } from './Migration20261121001000_attachment.js';
 import { Migration20261121001100_export } from './Migration20261121001100_export.js';
 import { Migration20261121001200_announcer } from './Migration20261121001200_announcer.js';
+import { Migration20261121001300_ledger_months } from './Migration20261121001300_ledger_months.js';
 
 /** Every migration, oldest first. A new one is appended; one that was released is never changed. */
 export const migrations: MigrationList = [
@@ -26,4 +27,5 @@ export const migrations: MigrationList = [
   Migration20261121001000_attachment,
   Migration20261121001100_export,
   Migration20261121001200_announcer,
+  Migration20261121001300_ledger_months,
 ];

@@ -19,6 +19,7 @@ interface EntryRow {
   readonly log: string;
   readonly writer: string;
   readonly number: string;
+  readonly recorded_at: Date;
   readonly record: Buffer;
   readonly record_hash: Buffer;
   readonly mac: Buffer;
@@ -42,6 +43,7 @@ interface Leaves {
   readonly logs: string[];
   readonly indexes: number[];
   readonly entryIds: string[];
+  readonly recordedAt: string[];
   readonly hashes: Buffer[];
 }
 
@@ -90,7 +92,7 @@ export class Chain {
     await this.loadHeads(session, new Set(rows.map((row) => row.log)));
 
     const next = new Map<string, Head>();
-    const leaves: Leaves = { logs: [], indexes: [], entryIds: [], hashes: [] };
+    const leaves: Leaves = { logs: [], indexes: [], entryIds: [], recordedAt: [], hashes: [] };
     for (const row of rows) {
       const head = next.get(row.log) ?? copy(this.heads.get(row.log));
       if (head === undefined) throw new LedgerFault(row.log, 0, 'record', `The log ${row.log} was never started.`);
@@ -99,6 +101,7 @@ export class Chain {
       leaves.logs.push(row.log);
       leaves.indexes.push(head.range.size);
       leaves.entryIds.push(row.id);
+      leaves.recordedAt.push(row.recorded_at.toISOString());
       leaves.hashes.push(leaf);
       head.range.append(leaf);
       next.set(row.log, { range: head.range, lastLeaf: leaf });
@@ -211,7 +214,7 @@ function entriesAfter(position: Position): Statement {
   return {
     name: 'ledger_entries_after',
     text:
-      'SELECT id, xid, log, writer, number, record, record_hash, mac FROM ledger_entry ' +
+      'SELECT id, xid, log, writer, number, recorded_at, record, record_hash, mac FROM ledger_entry ' +
       'WHERE (xid, id) > ($1::xid8, $2::bigint) AND xid < pg_snapshot_xmin(pg_current_snapshot()) ' +
       `ORDER BY xid, id LIMIT ${LARGEST_PASS}`,
     values: [position.xid, position.id],
@@ -222,9 +225,9 @@ function insertLeaves(leaves: Leaves): Statement {
   return {
     name: 'ledger_insert_leaves',
     text:
-      'INSERT INTO ledger_leaf (log, idx, entry_id, leaf) ' +
-      'SELECT * FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::bytea[])',
-    values: [leaves.logs, leaves.indexes, leaves.entryIds, leaves.hashes],
+      'INSERT INTO ledger_leaf (log, idx, entry_id, recorded_at, leaf) ' +
+      'SELECT * FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::timestamptz[], $5::bytea[])',
+    values: [leaves.logs, leaves.indexes, leaves.entryIds, leaves.recordedAt, leaves.hashes],
   };
 }
 

@@ -78,7 +78,7 @@ async function* pages(database: Database, log: string, size: number): AsyncGener
       name: 'ledger_export',
       text:
         'SELECT leaf.idx, leaf.leaf, entry.record FROM ledger_leaf AS leaf ' +
-        'LEFT JOIN ledger_entry AS entry ON entry.id = leaf.entry_id ' +
+        'LEFT JOIN ledger_entry AS entry ON entry.id = leaf.entry_id AND entry.recorded_at = leaf.recorded_at ' +
         'WHERE leaf.log = $1 AND leaf.idx >= $2 AND leaf.idx < $3 ORDER BY leaf.idx LIMIT $4',
       values: [log, next, size, PAGE],
     });

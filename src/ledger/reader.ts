@@ -26,7 +26,7 @@ interface Row {
 
 const SELECT =
   'SELECT leaf.idx, entry.record, entry.record_hash, leaf.leaf ' +
-  'FROM ledger_leaf AS leaf JOIN ledger_entry AS entry ON entry.id = leaf.entry_id';
+  'FROM ledger_leaf AS leaf JOIN ledger_entry AS entry ON entry.id = leaf.entry_id AND entry.recorded_at = leaf.recorded_at';
 
 /** Entries that one statement looks through, and all statements of one page. */
 const WINDOW = 8_192;

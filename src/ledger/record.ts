@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto';
 import { LARGEST_RECORD } from '../../audit/entry.mjs';
 import { Failure } from '../kernel/failure.js';
 
@@ -29,7 +30,10 @@ export type RecordKind =
   | 'POLICY'
   | 'KEY'
   | 'LEDGER_READ'
+  | 'ERASE'
+  | 'ARCHIVE'
   | 'VOID'
+  | 'WRITER'
   | 'START';
 
 /** One record before it has a writer, a number and a time. Holds references and names, never a personal value. */
@@ -58,6 +62,16 @@ export interface RecordDraft {
   readonly accesses: readonly Access[];
   /** A file that was handed out: a name for it without personal values, and the SHA-256 (hexadecimal) of its bytes. */
   readonly detail?: { readonly key: string; readonly sha256: string };
+  /** What happened in clear (variables, address, old and new values), sealed: stored beside the record, erasable. */
+  readonly sealed?: SealedDetail;
+}
+
+/** Ciphertext of an operation's details. The record names the key and the SHA-256 of the ciphertext. */
+export interface SealedDetail {
+  /** `subject:<reference>`: under the key of that person, and gone with it; `tenant`: under the tenant's. */
+  readonly key: string;
+  /** Nonce ‖ ciphertext ‖ tag. */
+  readonly ciphertext: Buffer;
 }
 
 /** What a caller may keep to demand the proof of its record later. */
@@ -80,10 +94,15 @@ export interface RecordStamp {
   readonly time: string;
 }
 
-/** What only a START record says: the hash suite and the origin (name of the key) of the log. */
-export interface LogStart {
-  readonly suite: string;
-  readonly origin: string;
+/** What only the ledger's records about itself say: registration of a writer, start of a log or of a new incarnation. */
+export interface LedgerStatement {
+  /** SHA-256 that binds the writer to the key of its MACs, hexadecimal. */
+  readonly commitment?: string;
+  /** The hash suite and the origin (name of the key) of the log; both in START and only there. */
+  readonly suite?: string;
+  readonly origin?: string;
+  /** The last checkpoint before a declared restore: what was signed and is given up. Root in hexadecimal. */
+  readonly replaces?: { readonly origin: string; readonly size: number; readonly root: string };
 }
 
 const TOKEN = /^[!-~]{1,128}$/;
@@ -95,20 +114,30 @@ const fieldTexts = new WeakMap<object, string>();
  * purpose come from a client: what a token cannot hold becomes `?` in them, so that no header can spoil a record.
  * Throws BULK_LIMIT for a record that no entry can hold.
  */
-export function encodeRecord(draft: RecordDraft, stamp: RecordStamp, start?: LogStart): Buffer {
+export function encodeRecord(draft: RecordDraft, stamp: RecordStamp, statement: LedgerStatement = {}): Buffer {
+  const { commitment, suite, origin, replaces } = statement;
+  const { sealed } = draft;
   const json =
     `{"accesses":${list(draft.accesses, access)},"actor":${textOrNull(draft.actor)},"code":${textOrNull(draft.code)}` +
+    member('commitment', commitment) +
     (draft.detail === undefined
       ? ''
       : `,"detail":{"key":${text(draft.detail.key)},"sha256":${text(draft.detail.sha256)}}`) +
     `,"document":${textOrNull(draft.document)},"incarnation":${stamp.incarnation},"kind":"${draft.kind}"` +
     `,"log":${text(draft.log)},"number":${stamp.number},"operation":${text(draft.operation)}` +
-    (start === undefined ? '' : `,"origin":${text(start.origin)}`) +
+    member('origin', origin) +
     `,"outcome":"${draft.outcome}","policy":${textOrNull(draft.policy)}` +
     `,"purpose":${draft.purpose === null ? 'null' : token(draft.purpose)}` +
-    `,"reason":${draft.reason},"request":${token(draft.request)},"role":${textOrNull(draft.role)}` +
-    `,"rules":${list(draft.rules, text)},"session":${textOrNull(draft.session)}` +
-    (start === undefined ? '' : `,"suite":${text(start.suite)}`) +
+    `,"reason":${draft.reason}` +
+    (replaces === undefined
+      ? ''
+      : `,"replaces":{"origin":${text(replaces.origin)},"root":${text(replaces.root)},"size":${replaces.size}}`) +
+    `,"request":${token(draft.request)},"role":${textOrNull(draft.role)},"rules":${list(draft.rules, text)}` +
+    (sealed === undefined
+      ? ''
+      : `,"sealed":{"key":${text(sealed.key)},"sha256":"${hash('sha256', sealed.ciphertext, 'hex')}"}`) +
+    `,"session":${textOrNull(draft.session)}` +
+    member('suite', suite) +
     `,"time":"${stamp.time}","v":1,"writer":"${stamp.writer}"}`;
   const bytes = Buffer.from(json);
   if (bytes.length > LARGEST_RECORD) {
@@ -140,6 +169,10 @@ export function bareDraft(log: string, operation: string, kind: RecordKind, requ
     reason: false,
     accesses: [],
   };
+}
+
+function member(name: string, value: string | undefined): string {
+  return value === undefined ? '' : `,"${name}":${text(value)}`;
 }
 
 function access(item: Access): string {

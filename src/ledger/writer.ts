@@ -10,7 +10,7 @@ import {
   insertMissingEntries,
   type PreparedRecord,
 } from './entry-statement.js';
-import { bareDraft, encodeRecord, type LogStart, type Receipt, type RecordDraft } from './record.js';
+import { bareDraft, encodeRecord, type LedgerStatement, type Receipt, type RecordDraft } from './record.js';
 
 /** What the writer needs of the API role's Database. */
 export interface EntryDatabase {
@@ -70,7 +70,7 @@ export class LedgerWriter {
    * record, or call {@link void}. Throws without taking a number: BULK_LIMIT for a record that no entry can hold,
    * AUDIT_UNAVAILABLE for a log that was not started.
    */
-  prepare(draft: RecordDraft, start?: LogStart): PreparedRecord {
+  prepare(draft: RecordDraft, start?: LedgerStatement): PreparedRecord {
     if (start === undefined && this.options.started?.(draft.log) === false) throw unavailable();
     const number = (this.numbers.get(draft.log) ?? 0) + 1;
     const record = this.seal(draft, this.writer, number, start);
@@ -88,7 +88,7 @@ export class LedgerWriter {
    * AUDIT_UNAVAILABLE: then the caller releases nothing. The record may be in the ledger all the same, if only the
    * answer was lost: the ledger may name an access that did not happen, never the reverse.
    */
-  append(draft: RecordDraft, start?: LogStart): Promise<Receipt> {
+  append(draft: RecordDraft, start?: LedgerStatement): Promise<Receipt> {
     if (this.closing || this.queue.length >= LONGEST_QUEUE || this.voids.length >= MOST_OPEN_VOIDS) {
       return Promise.reject(unavailable());
     }
@@ -127,7 +127,7 @@ export class LedgerWriter {
     await this.voiding;
   }
 
-  private seal(draft: RecordDraft, writer: string, number: number, start?: LogStart): PreparedRecord {
+  private seal(draft: RecordDraft, writer: string, number: number, start?: LedgerStatement): PreparedRecord {
     const { at, text } = this.now();
     const bytes = encodeRecord(draft, { incarnation: this.options.incarnation, writer, number, time: text }, start);
     return {
@@ -141,9 +141,11 @@ export class LedgerWriter {
     };
   }
 
-  private voidRecord({ log, writer, number }: PreparedRecord, operation: string, request: string): PreparedRecord {
+  /** In the row's month of the record that it closes: the unique key compares the two only there. */
+  private voidRecord(closed: PreparedRecord, operation: string, request: string): PreparedRecord {
+    const { log, writer, number, recordedAt } = closed;
     const draft = bareDraft(log, operation, 'VOID', request);
-    return this.seal({ ...draft, outcome: 'failed', code: 'ROLLED_BACK' }, writer, number);
+    return { ...this.seal({ ...draft, outcome: 'failed', code: 'ROLLED_BACK' }, writer, number), recordedAt };
   }
 
   private now(): { at: Date; text: string } {
