@@ -23,6 +23,8 @@ export interface TestDatabase {
   readonly urls: Readonly<Record<'owner' | 'app' | 'sequencer' | 'auditor' | 'superuser', string>>;
   /** A directory of its own, deleted by `close()`. */
   readonly directory: string;
+  /** Leaves the database under this name, as the template of others. Nothing may use it any more; the directory stays. */
+  keepAs(template: string): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -40,12 +42,12 @@ const ROLES = {
 } as const;
 const TEMPLATE = 'custodia_template';
 
-export async function testDatabase(): Promise<TestDatabase> {
+export async function testDatabase(template = TEMPLATE): Promise<TestDatabase> {
   const run = serverDirectory();
   const facts = await server(run);
   const name = `test_${randomBytes(6).toString('hex')}`;
   await asSuperuser(facts, (client) =>
-    client.query(`CREATE DATABASE ${name} TEMPLATE ${TEMPLATE} OWNER custodia_owner STRATEGY file_copy`),
+    client.query(`CREATE DATABASE ${name} TEMPLATE ${template} OWNER custodia_owner STRATEGY file_copy`),
   );
   const urls = Object.fromEntries(
     Object.keys(ROLES).map((key) => [key, urlOf(facts, key as keyof typeof ROLES, name)]),
@@ -58,6 +60,7 @@ export async function testDatabase(): Promise<TestDatabase> {
     Database.connect(urls.auditor, { maximum: 4 }),
   ]);
   const directory = mkdtempSync(path.join(run, 'directory-'));
+  const disconnect = () => Promise.all([app.close(), sequencer.close(), auditor.close(), owner.end()]);
   return {
     owner,
     app,
@@ -65,8 +68,12 @@ export async function testDatabase(): Promise<TestDatabase> {
     auditor,
     urls,
     directory,
+    async keepAs(kept) {
+      await disconnect();
+      await asSuperuser(facts, (client) => client.query(`ALTER DATABASE ${name} RENAME TO ${kept}`));
+    },
     async close() {
-      await Promise.all([app.close(), sequencer.close(), auditor.close(), owner.end()]);
+      await disconnect();
       await asSuperuser(facts, (client) => client.query(`DROP DATABASE ${name} WITH (FORCE)`));
       rmSync(directory, { recursive: true, force: true });
     },

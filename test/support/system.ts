@@ -1,6 +1,9 @@
+import { execFileSync } from 'node:child_process';
+import { existsSync, renameSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { compose, type Composition } from '../../src/composition.js';
-import { readConfiguration } from '../../src/config/configuration.js';
+import { readConfiguration, type Configuration } from '../../src/config/configuration.js';
 import { loadDemo, type DemoOrganisation } from '../../src/demo/organisation.js';
 import { DEMO_TENANTS } from '../../src/demo/people.js';
 import type { Role } from '../../src/kernel/actor.js';
@@ -8,7 +11,7 @@ import { SystemClock, type Clock } from '../../src/kernel/clock.js';
 import { serve } from '../../src/main.js';
 import { ensureTenants } from '../../src/persistence/tenant.store.js';
 import { Log } from '../../src/telemetry/log.js';
-import { testDatabase, type TestDatabase } from './postgres.js';
+import { serverDirectory, testDatabase, type TestDatabase } from './postgres.js';
 
 /** JSON that a test looks into by path: its shape is what the test is about. */
 // eslint-disable-next-line @typescript-eslint/no-explicit-any
@@ -47,30 +50,30 @@ export interface TestSystem {
   close(): Promise<void>;
 }
 
-export async function testSystem(options: { clock?: Clock; policies?: string } = {}): Promise<TestSystem> {
-  const database = await testDatabase();
-  const configuration = readConfiguration({
-    CUSTODIA_PORT: '0',
-    CUSTODIA_DATA_DIRECTORY: path.join(database.directory, 'data'),
-    CUSTODIA_KEY_DIRECTORY: path.join(database.directory, 'keys'),
-    CUSTODIA_CHECKPOINT_DIRECTORY: path.join(database.directory, 'checkpoints'),
-  });
+interface SystemOptions {
+  readonly clock?: Clock;
+  readonly policies?: string;
+}
+
+const SEEDED = 'custodia_seeded';
+
+/** With a clock or policies of its own the demo organisation is loaded under them, else the one of the worker is copied. */
+export async function testSystem(options: SystemOptions = {}): Promise<TestSystem> {
+  const usual = options.clock === undefined && options.policies === undefined;
+  const database = usual ? await seededDatabase() : await testDatabase();
   const lines: string[] = [];
   const log = new Log('trace', { write: (line: string) => void lines.push(line) });
-  await ensureTenants(database.urls.owner, DEMO_TENANTS, (options.clock ?? new SystemClock()).now());
-  const composition = await compose(
-    configuration,
-    { appUrl: database.urls.app, sequencerUrl: database.urls.sequencer, auditorUrl: database.urls.auditor },
-    options,
+  const composition = await composed(database, options);
+  const api = await serve(configurationOf(database), composition, log);
+  const demo = await (usual ? readDemo : loadDemo)(composition, database.directory, api.endpoint).catch(
+    async (error: unknown) => {
+      // A system that nobody holds is closed by nobody, and its jobs would go on in the next test file of the worker.
+      await api.close();
+      await composition.close();
+      await database.close();
+      throw error;
+    },
   );
-  const api = await serve(configuration, composition, log);
-  const demo = await loadDemo(composition, database.directory, api.endpoint).catch(async (error: unknown) => {
-    // A system that nobody holds is closed by nobody, and its jobs would go on in the next test file of the worker.
-    await api.close();
-    await composition.close();
-    await database.close();
-    throw error;
-  });
   const tokens = new Map<string, Promise<string>>();
 
   const send = async (document: string, { purpose, token, variables, headers }: AskOptions = {}): Promise<Answer> => {
@@ -130,6 +133,43 @@ export async function testSystem(options: { clock?: Clock; policies?: string } =
       await database.close();
     },
   };
+}
+
+/** A database and a directory with the demo organisation: made once by each worker, whose files run one after the other. */
+async function seededDatabase(): Promise<TestDatabase> {
+  const place = path.join(serverDirectory(), 'seeded');
+  if (!existsSync(place)) {
+    const first = await testDatabase();
+    const composition = await composed(first, {});
+    await loadDemo(composition, first.directory, '');
+    await composition.close();
+    await first.keepAs(SEEDED);
+    renameSync(first.directory, place);
+  }
+  const database = await testDatabase(SEEDED);
+  execFileSync('cp', ['-a', `${place}/.`, database.directory]);
+  return database;
+}
+
+async function composed(database: TestDatabase, options: SystemOptions): Promise<Composition> {
+  const { owner, app, sequencer, auditor } = database.urls;
+  await ensureTenants(owner, DEMO_TENANTS, (options.clock ?? new SystemClock()).now());
+  const logins = { appUrl: app, sequencerUrl: sequencer, auditorUrl: auditor };
+  return compose(configurationOf(database), logins, options);
+}
+
+function configurationOf({ directory }: TestDatabase): Configuration {
+  return readConfiguration({
+    CUSTODIA_PORT: '0',
+    CUSTODIA_DATA_DIRECTORY: path.join(directory, 'data'),
+    CUSTODIA_KEY_DIRECTORY: path.join(directory, 'keys'),
+    CUSTODIA_CHECKPOINT_DIRECTORY: path.join(directory, 'checkpoints'),
+  });
+}
+
+async function readDemo(_: Composition, directory: string, endpoint: string): Promise<DemoOrganisation> {
+  const demo = JSON.parse(await readFile(path.join(directory, 'demo.json'), 'utf8')) as DemoOrganisation;
+  return { ...demo, endpoint };
 }
 
 /**

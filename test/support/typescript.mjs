@@ -1,7 +1,31 @@
-import { existsSync, readFileSync } from 'node:fs';
-import { registerHooks } from 'node:module';
+import { createHash } from 'node:crypto';
+import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { createRequire, enableCompileCache, registerHooks } from 'node:module';
+import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { transformSync } from '@swc/core';
+
+const require = createRequire(import.meta.url);
+
+/** Tests start some hundred processes: each source is compiled once, and kept under the hash of its content. */
+const cache = path.resolve(import.meta.dirname, '..', '..', 'node_modules', '.cache', 'custodia-test');
+mkdirSync(cache, { recursive: true });
+enableCompileCache(path.join(cache, 'compiled'));
+
+/** @type {import('@swc/core').Options} */
+const OPTIONS = {
+  swcrc: false,
+  configFile: false,
+  sourceMaps: 'inline',
+  module: { type: 'es6' },
+  jsc: {
+    target: 'es2024',
+    parser: { syntax: 'typescript', decorators: true },
+    transform: { legacyDecorator: true, decoratorMetadata: true },
+    keepClassNames: true,
+  },
+};
+const { version } = require('@swc/core/package.json');
+const salt = `${version} ${JSON.stringify(OPTIONS)}`;
 
 /** Lets a process that a test starts run the sources: `node --import <this file> something.ts`. */
 registerHooks({
@@ -14,19 +38,20 @@ registerHooks({
   },
   load(url, context, next) {
     if (!url.endsWith('.ts')) return next(url, context);
-    const { code } = transformSync(readFileSync(fileURLToPath(url), 'utf8'), {
-      filename: fileURLToPath(url),
-      swcrc: false,
-      configFile: false,
-      sourceMaps: 'inline',
-      module: { type: 'es6' },
-      jsc: {
-        target: 'es2024',
-        parser: { syntax: 'typescript', decorators: true },
-        transform: { legacyDecorator: true, decoratorMetadata: true },
-        keepClassNames: true,
-      },
-    });
-    return { format: 'module', source: code, shortCircuit: true };
+    return { format: 'module', source: compiled(fileURLToPath(url)), shortCircuit: true };
   },
 });
+
+/** @param {string} filename @returns {string} */
+function compiled(filename) {
+  const source = readFileSync(filename, 'utf8');
+  const key = createHash('sha256').update(`${salt} ${filename}\n${source}`).digest('hex');
+  const kept = path.join(cache, `${key}.mjs`);
+  if (existsSync(kept)) return readFileSync(kept, 'utf8');
+  const { transformSync } = require('@swc/core');
+  const { code } = transformSync(source, { filename, ...OPTIONS });
+  // Two processes may make it at once: each renames a whole file of its own to the same name.
+  writeFileSync(`${kept}.${process.pid}`, code);
+  renameSync(`${kept}.${process.pid}`, kept);
+  return code;
+}
