@@ -4,133 +4,196 @@
  *
  * @module
  */
-import { HASH_SIZE } from './merkle.mjs';
+import { toHex } from './bytes.mjs';
+import { HASH_SIZE } from './hash.mjs';
+import { Inspector } from './inspection.mjs';
 import { TILE_WIDTH } from './tiles.mjs';
 
-/** @typedef {import('./directory.mjs').LogDirectory} LogDirectory */
-/** @typedef {import('./note.mjs').Checkpoint} Checkpoint */
+/** @typedef {import('./inspection.mjs').Inspected} Inspected */
+/** @typedef {import('./inspection.mjs').InspectionOptions} InspectionOptions */
+/** @typedef {import('./inspection.mjs').Part} Part */
+/** @typedef {import('./kept.mjs').KeptCheckpoints} KeptCheckpoints */
 /** @typedef {import('./report.mjs').Findings} Findings */
+/** @typedef {import('./source.mjs').LogSource} LogSource */
 /** @typedef {import('./tiles.mjs').Tile} Tile */
 /** @typedef {import('./walk.mjs').Walk} Walk */
 
+/** Bundles that are read before their turn comes. */
+const READ_AHEAD = 4;
+
 /**
- * Feeds all entries that the checkpoint covers to the walk. The next bundle is read while the last is checked; memory
- * does not grow with the log.
- * @param {LogDirectory} log
- * @param {Checkpoint} checkpoint
- * @param {Walk} walk
- * @param {Findings} findings
- * @param {readonly Checkpoint[]} kept older checkpoints, by size
+ * Who looks at the bundles first: this thread, or several others.
+ * @typedef {object} Inspections
+ * @property {(number: number, previous: Uint8Array | undefined) => Promise<{part: Part | null, inspected: Inspected | null}>}
+ *   next of the bundle of this number, each once and in order; the leaf before it as the walk has it
+ * @property {() => Promise<void>} close
+ */
+
+/**
+ * @typedef {object} Journey
+ * @property {LogSource} source
+ * @property {number} size of the log
+ * @property {number} minimum index below which entries may be pruned
+ * @property {InspectionOptions} options
+ * @property {Walk} walk
+ * @property {Findings} findings
+ * @property {KeptCheckpoints} kept
+ * @property {Inspections} inspections
+ * @property {(entries: number, size: number) => void} [progress]
+ */
+
+/**
+ * Feeds the entries that the checkpoint covers to the walk, from where it stands. Memory does not grow with the log.
+ * @param {Journey} journey
  * @returns {Promise<void>}
  */
-export async function walkBundles(log, checkpoint, walk, findings, kept) {
-  const { size } = checkpoint;
-  const older = new KeptCheckpoints(kept, checkpoint, findings);
-  older.compare(walk);
-  let next = readPart(log, 0, size);
-  for (let number = 0; number * TILE_WIDTH < size; number++) {
-    const { width, bundle, tile } = await next;
-    if (bundle === null && number > (await log.highestBundle())) {
-      walk.missingRest(size);
-      break;
+export async function walkBundles(journey) {
+  const { source, size, walk, kept, inspections, progress } = journey;
+  kept.compare(walk);
+  for (let number = Math.floor(walk.size / TILE_WIDTH); number * TILE_WIDTH < size; number++) {
+    const { part, inspected } = await inspections.next(number, walk.previous.stored);
+    const end = (number + 1) * TILE_WIDTH;
+    if (inspected !== null && !kept.within(walk.size, end) && walk.accepts(inspected)) {
+      for (const made of walk.takeBundle(inspected)) await compareTile(source, made, walk, journey.findings);
+    } else {
+      const read = part ?? (await readPart(source, number, size, journey.options));
+      if (!(await walkBundle(journey, read))) break;
     }
-    next = readPart(log, number + 1, size);
-    // Its error is thrown when its turn comes; until then it must not count as unhandled.
-    next.catch(() => undefined);
-    if (tile === null && bundle !== null) {
-      const message = 'The tile of leaf hashes is missing.';
-      findings.fault({ index: walk.size, class: 'tile', expected: null, found: null, message });
-    }
-    for (let at = 0; at < width; at++) {
-      for (const made of walk.take(bundle?.entries[at], tile)) await compareTile(log, made, walk, findings);
-      older.compare(walk);
-    }
-    if (bundle?.surplus) {
-      const message = 'The bundle holds more than its entries.';
-      findings.fault({ index: walk.size, class: 'extra-entry', expected: null, found: null, message });
-    }
+    kept.compare(walk);
+    progress?.(walk.size, size);
   }
-  if (walk.size === size) for (const made of walk.stored.partials()) await compareTile(log, made, walk, findings);
-  older.finish();
+  if (walk.size === size) {
+    for (const made of walk.stored.partials()) await compareTile(source, made, walk, journey.findings);
+  }
 }
 
 /**
- * @param {LogDirectory} log
+ * A bundle entry by entry.
+ * @param {Journey} journey
+ * @param {Part} part
+ * @returns {Promise<boolean>} false when nothing follows
+ */
+async function walkBundle({ source, size, minimum, walk, findings, kept }, part) {
+  const { number, width, bundle, tile, macs, details } = part;
+  const end = number * TILE_WIDTH + width;
+  if (bundle === null && end <= minimum) {
+    for (let at = walk.size % TILE_WIDTH; at < width; at++) {
+      for (const made of walk.takePruned(tile?.[at])) await compareTile(source, made, walk, findings);
+      kept.compare(walk);
+    }
+    return true;
+  }
+  if (bundle === null && number > (await source.highestBundle())) {
+    walk.missingRest(size);
+    return false;
+  }
+  if (tile === null && bundle !== null) {
+    const message = 'The tile of leaf hashes is missing.';
+    findings.fault({ index: walk.size, class: 'tile', expected: null, found: null, message });
+  }
+  for (let at = walk.size % TILE_WIDTH; at < width; at++) {
+    for (const made of walk.take(bundle?.entries[at], tile, macs?.[at], details?.[at])) {
+      await compareTile(source, made, walk, findings);
+    }
+    kept.compare(walk);
+  }
+  if (bundle?.surplus) {
+    const message = 'The bundle holds more than its entries.';
+    findings.fault({ index: walk.size, class: 'extra-entry', expected: null, found: null, message });
+  }
+  return true;
+}
+
+/**
+ * @param {LogSource} source
  * @param {number} number
  * @param {number} size of the log
+ * @param {InspectionOptions} options
+ * @returns {Promise<Part>}
  */
-async function readPart(log, number, size) {
+export async function readPart(source, number, size, { records, details, keys }) {
   const width = Math.max(0, Math.min(TILE_WIDTH, size - number * TILE_WIDTH));
-  if (width === 0) return { width, bundle: null, tile: null };
-  const [bundle, tile] = await Promise.all([log.bundle(number, width), log.tile(0, number, width)]);
-  return { width, bundle, tile };
+  if (width === 0) return { number, width, bundle: null, tile: null, macs: null, details: null };
+  const [bundle, tile, macs, ciphertexts] = await Promise.all([
+    source.bundle(number, width),
+    source.tile(0, number, width),
+    records && keys.size > 0 ? source.macs(number, width) : null,
+    records && details ? source.details(number, width) : null,
+  ]);
+  return { number, width, bundle, tile, macs, details: ciphertexts };
+}
+
+/** Inspects in this thread. The next bundles are read while one is inspected. @implements {Inspections} */
+export class InlineInspections {
+  /**
+   * @param {LogSource} source
+   * @param {number} size of the log
+   * @param {InspectionOptions} options
+   * @param {Inspector} [inspector]
+   * @param {number} [end] the number of the bundle before which it stops
+   */
+  constructor(source, size, options, inspector = new Inspector(options), end = Math.ceil(size / TILE_WIDTH)) {
+    this.source = source;
+    this.size = size;
+    this.end = end;
+    this.options = options;
+    this.inspector = inspector;
+    /** @type {Map<number, Promise<Part>>} */
+    this.ahead = new Map();
+  }
+
+  /**
+   * @param {number} number
+   * @param {Uint8Array | undefined} previous
+   * @returns {Promise<{part: Part, inspected: Inspected | null}>}
+   */
+  async next(number, previous) {
+    for (let ahead = number; ahead <= number + READ_AHEAD && ahead < this.end; ahead++) {
+      if (this.ahead.has(ahead)) continue;
+      const read = readPart(this.source, ahead, this.size, this.options);
+      // Its error is thrown when its turn comes; until then it must not count as unhandled.
+      read.catch(() => undefined);
+      this.ahead.set(ahead, read);
+    }
+    const part = await /** @type {Promise<Part>} */ (this.ahead.get(number));
+    this.ahead.delete(number);
+    return { part, inspected: this.inspector.inspect(part, previous) };
+  }
+
+  /** @returns {Promise<void>} */
+  close() {
+    this.ahead.clear();
+    return Promise.resolve();
+  }
 }
 
 /**
  * Compares a tile above the leaves with the file. Where an entry below it has a fault, a difference is only the
  * consequence and is not reported.
- * @param {LogDirectory} log
+ * @param {LogSource} source
  * @param {Tile} made of the level below
  * @param {Walk} walk
  * @param {Findings} findings
  * @returns {Promise<void>}
  */
-async function compareTile(log, made, walk, findings) {
+async function compareTile(source, made, walk, findings) {
   if (made.level === 0) return;
   const covered = TILE_WIDTH ** made.level;
   const start = made.index * TILE_WIDTH * covered;
-  const hashes = await log.tile(made.level, made.index, made.width);
+  const hashes = await source.tile(made.level, made.index, made.width);
   if (hashes === null) {
     const message = `The file ${made.path} is missing.`;
     findings.fault({ index: start, class: 'tile', expected: made.path, found: null, message });
     return;
   }
   for (let at = 0; at < made.width; at++) {
-    const expected = made.data.subarray(at * HASH_SIZE, (at + 1) * HASH_SIZE);
-    const found = hashes[at];
+    const expected = toHex(made.data.subarray(at * HASH_SIZE, (at + 1) * HASH_SIZE));
+    const hash = hashes[at];
+    const found = hash === undefined ? null : toHex(hash);
     const first = start + at * covered;
-    if (found?.equals(expected) || walk.faultyWithin(first, first + covered - 1)) continue;
+    if (found === expected || walk.faultyWithin(first, first + covered - 1)) continue;
     const message = `The file ${made.path} does not follow from the level below.`;
-    const values = { expected: expected.toString('hex'), found: found?.toString('hex') ?? null };
-    findings.fault({ index: first, class: 'tile', ...values, message });
+    findings.fault({ index: first, class: 'tile', expected, found, message });
     return;
-  }
-}
-
-/** The checkpoints that the auditor kept: the log must have passed through each of them. */
-class KeptCheckpoints {
-  /**
-   * @param {readonly Checkpoint[]} kept by size
-   * @param {Checkpoint} checkpoint
-   * @param {Findings} findings
-   */
-  constructor(kept, checkpoint, findings) {
-    this.rest = [...kept];
-    this.checkpoint = checkpoint;
-    this.findings = findings;
-  }
-
-  /**
-   * Call whenever the walk has grown.
-   * @param {Walk} walk
-   * @returns {void}
-   */
-  compare(walk) {
-    for (let next = this.rest[0]; next !== undefined && next.size === walk.size; next = this.rest[0]) {
-      this.rest.shift();
-      if (next.origin === this.checkpoint.origin && walk.hasRoot(next.root) !== false) continue;
-      const message = `The log is not the one of the kept checkpoint of size ${next.size}: its history was replaced.`;
-      const found = walk.stored.tree().root().toString('hex');
-      this.findings.fault({ index: null, class: 'consistency', expected: next.root.toString('hex'), found, message });
-    }
-  }
-
-  /** @returns {void} */
-  finish() {
-    const { size } = this.checkpoint;
-    const last = this.rest.at(-1);
-    if (last === undefined || last.size <= size) return;
-    const message = `The log was rolled back: a kept checkpoint covers ${last.size} entries.`;
-    this.findings.fault({ index: size, class: 'consistency', expected: `${last.size}`, found: `${size}`, message });
   }
 }

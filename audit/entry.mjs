@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { allocate } from './hash.mjs';
 
 export const RECORD_VERSION = 1;
 /** The hash suite that a log names in its first record: SHA-256, Ed25519. */
@@ -11,7 +12,7 @@ export const LARGEST_ENTRY = 65_535;
 export const LARGEST_RECORD = LARGEST_ENTRY - 32;
 
 /** What stands for the previous leaf in a log's first entry. */
-export const ZERO_LEAF = Buffer.alloc(32);
+export const ZERO_LEAF = allocate(32);
 
 /** @typedef {'CLEAR' | 'MASKED' | 'HIDDEN' | 'ERASED' | 'WRITTEN'} AccessState */
 
@@ -88,7 +89,10 @@ export function encodeEntry(previousLeaf, record) {
   if (record.length === 0 || record.length > LARGEST_RECORD) {
     throw new Error(`A record has 1 to ${LARGEST_RECORD} bytes.`);
   }
-  return Buffer.concat([previousLeaf, record]);
+  const entry = allocate(32 + record.length);
+  entry.set(previousLeaf);
+  entry.set(record, 32);
+  return entry;
 }
 
 /**
@@ -118,25 +122,25 @@ export function encodeBundle(entries) {
 
 /**
  * @param {Uint8Array} bytes
- * @returns {{entries: Buffer[], rest: number}} views of the whole entries, and how many bytes follow them
+ * @returns {{entries: Uint8Array[], rest: number}} views of the whole entries, and how many bytes follow them
  */
 export function splitBundle(bytes) {
-  const bundle = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
-  /** @type {Buffer[]} */
+  /** @type {Uint8Array[]} */
   const entries = [];
   let offset = 0;
-  while (offset + 2 <= bundle.length) {
-    const end = offset + 2 + bundle.readUInt16BE(offset);
-    if (end > bundle.length) break;
-    entries.push(bundle.subarray(offset + 2, end));
+  while (offset + 2 <= bytes.length) {
+    const length = /** @type {number} */ (bytes[offset]) * 256 + /** @type {number} */ (bytes[offset + 1]);
+    const end = offset + 2 + length;
+    if (end > bytes.length) break;
+    entries.push(bytes.subarray(offset + 2, end));
     offset = end;
   }
-  return { entries, rest: bundle.length - offset };
+  return { entries, rest: bytes.length - offset };
 }
 
 /**
  * @param {Uint8Array} bytes
- * @returns {Buffer[]} views of the entries
+ * @returns {Uint8Array[]} views of the entries
  * @throws {Error} when the last entry is cut short
  */
 export function decodeBundle(bytes) {

@@ -10,6 +10,8 @@ import {
   sha256,
   verifyConsistency,
   verifyInclusion,
+  verifySubtreeConsistency,
+  verifySubtreeInclusion,
 } from './merkle.mjs';
 import { itWithVectors, vectors } from './vectors.js';
 
@@ -39,7 +41,7 @@ function refuses(verify: () => void): boolean {
 
 /** Reads a vector with its whole numbers as bigint: some of them are near 2^64. */
 function readVector(path: string): Record<string, never> {
-  const quoted = vectors.text(path).replaceAll(/"(leafIdx|treeSize|size1|size2)": (\d+)/g, '"$1": "$2"');
+  const quoted = vectors.text(path).replaceAll(/"(leafIdx|treeSize|size1|size2|start|end|size)": (\d+)/g, '"$1": "$2"');
   return JSON.parse(quoted) as Record<string, never>;
 }
 
@@ -119,6 +121,28 @@ describe('Merkle tree', () => {
     expect(() => inclusionProof(leaves, 3, 3)).toThrow('outside');
   });
 
+  it('finds a whole tree from its beginning to be a subtree, by the same proofs', () => {
+    for (const [from, to] of [
+      [1, 1],
+      [3, 7],
+      [4, 8],
+      [6, 13],
+    ] as const) {
+      const proof = consistencyProof(leaves, from, to);
+      verifySubtreeConsistency({ start: 0, end: from, size: to, subtreeRoot: roots[from]!, root: roots[to]!, proof });
+      const index = from - 1;
+      const inclusion = inclusionProof(leaves, index, to);
+      verifySubtreeInclusion({
+        index,
+        start: 0,
+        end: to,
+        leafHash: leaves[index]!,
+        proof: inclusion,
+        root: roots[to]!,
+      });
+    }
+  });
+
   it('refuses a proof with one bit changed', () => {
     const sizes = fc.integer({ min: 2, max: LARGEST }).chain((size) => fc.tuple(fc.constant(size), fc.nat(size - 1)));
     fc.assert(
@@ -180,6 +204,42 @@ describe('Merkle tree', () => {
           to: BigInt(vector.size2!),
           fromRoot: base64(vector.root1),
           toRoot: base64(vector.root2),
+          proof: ((vector.proof ?? []) as string[]).map(base64),
+        });
+      expect([file, refuses(verify)]).toEqual([file, vector.wantErr]);
+    }
+  });
+
+  itWithVectors('decides the published proofs of inclusion in a subtree', () => {
+    const files = vectors.list('transparency-dev-merkle/subtreeinclusion', '.json');
+    expect(files).toHaveLength(204);
+    for (const file of files) {
+      const vector = readVector(file);
+      const verify = () =>
+        verifySubtreeInclusion({
+          index: BigInt(vector.leafIdx!),
+          start: BigInt(vector.start!),
+          end: BigInt(vector.end!),
+          leafHash: base64(vector.leafHash),
+          proof: ((vector.proof ?? []) as string[]).map(base64),
+          root: base64(vector.root),
+        });
+      expect([file, refuses(verify)]).toEqual([file, vector.wantErr]);
+    }
+  });
+
+  itWithVectors('decides the published proofs of consistency of a subtree', () => {
+    const files = vectors.list('transparency-dev-merkle/subtreeconsistency', '.json');
+    expect(files).toHaveLength(118);
+    for (const file of files) {
+      const vector = readVector(file);
+      const verify = () =>
+        verifySubtreeConsistency({
+          start: BigInt(vector.start!),
+          end: BigInt(vector.end!),
+          size: BigInt(vector.size!),
+          subtreeRoot: base64(vector.root1),
+          root: base64(vector.root2),
           proof: ((vector.proof ?? []) as string[]).map(base64),
         });
       expect([file, refuses(verify)]).toEqual([file, vector.wantErr]);

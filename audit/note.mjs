@@ -3,8 +3,11 @@
  *
  * @module
  */
-import { createPublicKey, KeyObject, sign, verify } from 'node:crypto';
-import { HASH_SIZE, sha256 } from './merkle.mjs';
+import { fromHex, toBase64, toHex } from './bytes.mjs';
+import { allocate, HASH_SIZE, sha256, verifyEd25519 } from './hash.mjs';
+import { publicKeyOf, signEd25519 } from './signing.mjs';
+
+/** @typedef {import('node:crypto').KeyObject} KeyObject */
 
 /** Ed25519 over the note's text. */
 export const TYPE_ED25519 = 0x01;
@@ -15,6 +18,7 @@ const MOST_SIGNATURES = 100;
 const NAME = /^[^\s+\u0085]+$/u;
 const CONTROL = /[\u0000-\u0009\u000b-\u001f]/;
 const LONE_SURROGATE = /\p{Surrogate}/u;
+const UTF8 = new TextEncoder();
 
 /**
  * @typedef {object} VerifierKey
@@ -28,7 +32,22 @@ const LONE_SURROGATE = /\p{Surrogate}/u;
  * @typedef {object} SignatureName
  * @property {string} name
  * @property {string} keyId
+ * @property {number} [time] POSIX seconds at which a witness cosigned; only for a cosignature that was verified
  */
+
+/**
+ * @param {ArrayLike<number>[]} parts
+ * @returns {Uint8Array}
+ */
+function joined(...parts) {
+  const bytes = allocate(parts.reduce((sum, part) => sum + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    bytes.set(part, at);
+    at += part.length;
+  }
+  return bytes;
+}
 
 /**
  * The first four bytes of SHA-256(name ‖ 0x0A ‖ type ‖ public key).
@@ -38,31 +57,29 @@ const LONE_SURROGATE = /\p{Surrogate}/u;
  * @returns {string} 8 lower-case hexadecimal digits
  */
 export function keyId(name, type, publicKey) {
-  return sha256(Buffer.concat([Buffer.from(`${name}\n`), Buffer.of(type), publicKey])).toString('hex', 0, 4);
+  return toHex(sha256(joined(UTF8.encode(`${name}\n`), [type], publicKey)).subarray(0, 4));
 }
 
 /**
  * The verifier key of an Ed25519 key: `<name>+<key id>+<base64(type ‖ public key)>`.
- * @param {string} name the log's origin
+ * @param {string} name the log's origin, or the witness's name
  * @param {Uint8Array | KeyObject} publicKey raw bytes or a key object (a private one gives its public half)
+ * @param {number} [type] {@link TYPE_ED25519} for a log, {@link TYPE_COSIGNATURE} for a witness
  * @returns {string}
  */
-export function vkey(name, publicKey) {
-  if (!NAME.test(name)) throw new Error('A key name is not empty and has no space and no plus sign.');
-  const raw = publicKey instanceof KeyObject ? rawPublicKey(publicKey) : publicKey;
+export function vkey(name, publicKey, type = TYPE_ED25519) {
+  requireName(name);
+  const raw = publicKey instanceof Uint8Array ? publicKey : publicKeyOf(publicKey);
   if (raw.length !== 32) throw new Error('An Ed25519 public key has 32 bytes.');
-  const encoded = Buffer.concat([Buffer.of(TYPE_ED25519), raw]).toString('base64');
-  return `${name}+${keyId(name, TYPE_ED25519, raw)}+${encoded}`;
+  return `${name}+${keyId(name, type, raw)}+${toBase64(joined([type], raw))}`;
 }
 
 /**
- * @param {KeyObject} key
- * @returns {Buffer}
+ * @param {string} name
+ * @returns {void}
  */
-function rawPublicKey(key) {
-  const exported = (key.type === 'private' ? createPublicKey(key) : key).export({ format: 'jwk' });
-  if (exported.crv !== 'Ed25519' || exported.x === undefined) throw new Error('The key is not an Ed25519 key.');
-  return Buffer.from(exported.x, 'base64url');
+function requireName(name) {
+  if (!NAME.test(name)) throw new Error('A key name is not empty and has no space and no plus sign.');
 }
 
 /**
@@ -94,10 +111,19 @@ export function parseVkey(text) {
 export function signNote(text, { name, privateKey }) {
   requireNoteText(text);
   if (!text.endsWith('\n')) throw new Error('The text of a note ends with a newline.');
-  if (!NAME.test(name)) throw new Error('A key name is not empty and has no space and no plus sign.');
-  const id = Buffer.from(keyId(name, TYPE_ED25519, rawPublicKey(privateKey)), 'hex');
-  const signature = Buffer.concat([id, sign(null, Buffer.from(text), privateKey)]).toString('base64');
-  return `${text}\n\u2014 ${name} ${signature}\n`;
+  const id = keyId(name, TYPE_ED25519, publicKeyOf(privateKey));
+  return `${text}\n${signatureLine(name, id, signEd25519(privateKey, UTF8.encode(text)))}`;
+}
+
+/**
+ * @param {string} name
+ * @param {string} id the key id in hexadecimal
+ * @param {Uint8Array} signature
+ * @returns {string} with its newline
+ */
+export function signatureLine(name, id, signature) {
+  requireName(name);
+  return `\u2014 ${name} ${toBase64(joined(fromHex(id), signature))}\n`;
 }
 
 /**
@@ -118,9 +144,23 @@ export function splitNote(note) {
     if (name === undefined || !NAME.test(name) || bytes === null || bytes.length < 5) {
       throw new Error('The note has a malformed signature line.');
     }
-    return { name, keyId: bytes.toString('hex', 0, 4), signature: bytes.subarray(4) };
+    return { name, keyId: toHex(bytes.subarray(0, 4)), signature: bytes.subarray(4) };
   });
   return { text: note.slice(0, end + 1), signatures };
+}
+
+/**
+ * The signature lines by these keys, in their order and each once: what remains of a note when the rest is left out.
+ * @param {string} note
+ * @param {readonly SignatureName[]} keys
+ * @returns {string}
+ */
+export function linesBy(note, keys) {
+  const { signatures } = splitNote(note);
+  return keys
+    .flatMap(({ name, keyId: id }) => signatures.find((one) => one.name === name && one.keyId === id) ?? [])
+    .map(({ name, keyId: id, signature }) => signatureLine(name, id, signature))
+    .join('');
 }
 
 /**
@@ -143,8 +183,9 @@ export function verifyNote(note, vkeys) {
     const key = keys.find((candidate) => candidate.name === name && candidate.keyId === id);
     if (key === undefined) unknown.set(entry, { name, keyId: id });
     else if (!verified.has(entry)) {
-      if (!signatureHolds(key, text, signature)) throw new Error(`The signature of ${name} does not hold.`);
-      verified.set(entry, { name, keyId: id });
+      const time = key.type === TYPE_COSIGNATURE ? cosignatureTime(signature) : undefined;
+      if (!signatureHolds(key, text, signature, time)) throw new Error(`The signature of ${name} does not hold.`);
+      verified.set(entry, time === undefined ? { name, keyId: id } : { name, keyId: id, time });
     }
   }
   if (verified.size === 0) throw new Error('The note has no signature by a known key.');
@@ -155,17 +196,32 @@ export function verifyNote(note, vkeys) {
  * @param {VerifierKey} key
  * @param {string} text
  * @param {Buffer} signature
+ * @param {number | undefined} time of a cosignature
  * @returns {boolean}
  */
-function signatureHolds(key, text, signature) {
-  const x = key.publicKey.toString('base64url');
-  const publicKey = createPublicKey({ key: { kty: 'OKP', crv: 'Ed25519', x }, format: 'jwk' });
-  if (key.type === TYPE_ED25519) {
-    return signature.length === 64 && verify(null, Buffer.from(text), publicKey, signature);
-  }
-  if (signature.length !== 72) return false;
-  const message = `cosignature/v1\ntime ${signature.readBigUInt64BE(0)}\n${text}`;
-  return verify(null, Buffer.from(message), publicKey, signature.subarray(8));
+function signatureHolds(key, text, signature, time) {
+  if (key.type === TYPE_ED25519) return verifyEd25519(key.publicKey, UTF8.encode(text), signature);
+  return time !== undefined && verifyEd25519(key.publicKey, cosignedMessage(text, time), signature.subarray(8));
+}
+
+/**
+ * What a witness signs (c2sp.org/tlog-cosignature): its time and the checkpoint's text with the final newline.
+ * @param {string} text
+ * @param {number} time POSIX seconds
+ * @returns {Uint8Array}
+ */
+export function cosignedMessage(text, time) {
+  return UTF8.encode(`cosignature/v1\ntime ${time}\n${text}`);
+}
+
+/**
+ * @param {Uint8Array} signature
+ * @returns {number | undefined} undefined for a signature that is no cosignature, or of a time beyond whole numbers
+ */
+function cosignatureTime(signature) {
+  if (signature.length !== 72) return undefined;
+  const time = Number(new DataView(signature.buffer, signature.byteOffset).getBigUint64(0));
+  return Number.isSafeInteger(time) ? time : undefined;
 }
 
 /**
@@ -181,9 +237,18 @@ function requireNoteText(text) {
  * @param {string} text
  * @returns {Buffer | null} null unless the text is the one base64 form of its bytes
  */
-function strictBase64(text) {
-  const bytes = Buffer.from(text, 'base64');
-  return bytes.toString('base64') === text ? bytes : null;
+export function strictBase64(text) {
+  /** @type {string} */
+  let binary;
+  try {
+    binary = atob(text);
+  } catch {
+    return null;
+  }
+  if (btoa(binary) !== text) return null;
+  const bytes = allocate(binary.length);
+  for (let at = 0; at < binary.length; at++) bytes[at] = binary.charCodeAt(at);
+  return bytes;
 }
 
 /**
@@ -202,7 +267,7 @@ export function checkpointText({ origin, size, root }) {
   if (origin === '' || origin.includes('\n')) throw new Error('An origin is one line.');
   if (!Number.isSafeInteger(size) || size < 0) throw new Error('The size of a log is a whole number.');
   if (root.length !== HASH_SIZE) throw new Error('A hash has 32 bytes.');
-  return `${origin}\n${size}\n${Buffer.from(root).toString('base64')}\n`;
+  return `${origin}\n${size}\n${toBase64(root)}\n`;
 }
 
 /**

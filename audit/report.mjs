@@ -3,11 +3,13 @@
  *
  * @module
  */
+import { toBase64 } from './bytes.mjs';
 
 /**
  * The stable names of faults; FORMAT.md says what each means.
  * @typedef {'signature' | 'missing-entry' | 'extra-entry' | 'chain' | 'leaf' | 'tile' | 'root' | 'consistency'
- *   | 'record' | 'start' | 'writer-gap' | 'writer-duplicate'} FaultClass
+ *   | 'record' | 'start' | 'writer-gap' | 'writer-duplicate' | 'writer-unregistered' | 'mac' | 'detail'
+ *   | 'quorum' | 'proof'} FaultClass
  */
 
 /**
@@ -23,7 +25,7 @@
 /**
  * @typedef {object} Warning
  * @property {number | null} index
- * @property {'key' | 'gap' | 'time'} class
+ * @property {'key' | 'gap' | 'time' | 'detail' | 'restored' | 'pruned' | 'hashes-only'} class
  * @property {string} message
  */
 
@@ -39,12 +41,21 @@
  * @property {number} warningCount
  * @property {Warning[]} warnings at most 1,000
  * @property {string[]} verified names and key ids of the keys whose signatures hold
+ * @property {{entries: number, records: number, macs: number, details: number}} checked how many of each
  */
 
 const MOST_LISTED = 1_000;
 
 /** Faults of the bytes come before faults of what they say: those are often only their consequence. */
-const OF_THE_RECORD = new Set(['record', 'start', 'writer-gap', 'writer-duplicate']);
+const OF_THE_RECORD = new Set([
+  'record',
+  'start',
+  'writer-gap',
+  'writer-duplicate',
+  'writer-unregistered',
+  'mac',
+  'detail',
+]);
 
 export class Findings {
   constructor() {
@@ -76,17 +87,18 @@ export class Findings {
   }
 
   /**
-   * @param {{origin: string | null, size: number | null, root: Buffer | null, verified: string[]}} log
+   * @param {{origin: string | null, size: number | null, root: Uint8Array | null, verified: string[]}} log
+   * @param {Report['checked']} [checked]
    * @returns {Report}
    */
-  report({ origin, size, root, verified }) {
+  report({ origin, size, root, verified }, checked = { entries: 0, records: 0, macs: 0, details: 0 }) {
     const faults = this.faults.sort((a, b) => (a.index ?? Infinity) - (b.index ?? Infinity) || 0);
     const indexed = faults.filter((fault) => fault.index !== null);
     const first = indexed.find((fault) => !OF_THE_RECORD.has(fault.class)) ?? indexed[0] ?? faults[0];
     return {
       origin,
       size,
-      root: root?.toString('base64') ?? null,
+      root: root === null ? null : toBase64(root),
       ok: this.faultCount === 0,
       first: first === undefined ? null : { index: first.index, class: first.class },
       faultCount: this.faultCount,
@@ -94,6 +106,7 @@ export class Findings {
       warningCount: this.warningCount,
       warnings: this.warnings,
       verified,
+      checked,
     };
   }
 }
@@ -112,6 +125,8 @@ export function renderReport(report) {
   }
   const unlisted = report.faultCount - report.faults.length + report.warningCount - report.warnings.length;
   if (unlisted > 0) lines.push(`${unlisted} more are not listed`);
+  const { entries, records, macs, details } = report.checked;
+  if (entries > 0) lines.push(`checked ${entries} entries, ${records} records, ${macs} MACs, ${details} details`);
   if (report.root !== null) lines.push(`root ${report.root}`);
   const origin = report.origin ?? '-';
   if (report.first === null) lines.push(`OK ${origin} ${report.size}`);

@@ -1,16 +1,21 @@
-import { generateKeyPairSync, type KeyObject } from 'node:crypto';
+import { createHash, createHmac, generateKeyPairSync, hash, type KeyObject } from 'node:crypto';
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { canonicalize } from './canonical.mjs';
+import { encodeDetails } from './details.mjs';
 import { encodeBundle, encodeEntry, SUITE, ZERO_LEAF, type LedgerRecord } from './entry.mjs';
+import { MacKey } from './mac.mjs';
 import { CompactRange, leafHash } from './merkle.mjs';
 import { checkpointText, signNote, vkey } from './note.mjs';
-import { entriesPath, TILE_WIDTH, tilesOf } from './tiles.mjs';
+import { detailPath, entriesPath, macPath, TILE_WIDTH, tilesOf } from './tiles.mjs';
 
 export const ORIGIN = 'ledger.example.org/T-CN';
 export const KEYS = generateKeyPairSync('ed25519');
+export const WITNESS_KEYS = [1, 2, 3].map(() => generateKeyPairSync('ed25519').privateKey);
 export const VKEY = vkey(ORIGIN, KEYS.publicKey);
-const WRITERS = ['00000000000000a1', '00000000000000b2'];
+export const WRITERS = ['00000000000000a1', '00000000000000b2'] as const;
+/** The key of each writer's MACs. */
+export const WRITER_KEYS = WRITERS.map((writer) => createHash('sha256').update(writer).digest());
 
 /** What a database holds of a log: per index a record and the leaf hash that the sequencer stored. */
 export interface Row {
@@ -24,6 +29,14 @@ export interface Files {
   leaves: Buffer[];
   note: string;
   vkey: string;
+  /** Of the records; without it there is no such folder. */
+  macs?: Buffer[];
+  /** Ciphertext beside the records; without it there is no such folder. */
+  details?: (Buffer | null)[];
+  /** The file `writer.keys`. */
+  writerKeys?: string;
+  /** The file `minimum`: bundles below are not written. */
+  minimum?: number;
 }
 
 /** A record whose writer's numbers are dense over the whole log; every second pair of one writer comes swapped. */
@@ -56,6 +69,35 @@ export function sampleRecord(index: number, changes: Partial<LedgerRecord> = {})
   };
 }
 
+/** The ciphertext of the details of every third record of a log with details; other records have none. */
+export function sampleDetail(index: number): Buffer | null {
+  return index % 3 === 2 ? Buffer.from(`nonce, ciphertext and tag of entry ${index}`) : null;
+}
+
+/** A reference of somebody whom nobody else's records are about. */
+export function subjectOf(index: number): string {
+  return createHash('md5').update(`subject ${index}`).digest('hex');
+}
+
+/**
+ * A log as today's writers leave it: both are registered, every record has a MAC, every third one sealed details, and the
+ * keys of the writers are released.
+ */
+export function completeLog(size: number, changes: Record<number, Partial<LedgerRecord>> = {}): Required<Files> {
+  const [start, writer] = WRITER_KEYS.map((key) => ({ commitment: new MacKey(key).commitment }));
+  const details = Array.from({ length: size }, (_, index) => sampleDetail(index));
+  const sealed = details.map((detail, index): Partial<LedgerRecord> => {
+    const accesses = [{ type: 'Patient', rows: 1, fields: { name: 'CLEAR' as const }, subjects: [subjectOf(index)] }];
+    return detail === null ? {} : { accesses, sealed: { key: 'tenant', sha256: hash('sha256', detail) } };
+  });
+  const registered: Record<number, Partial<LedgerRecord>> = { 0: start!, 1: { kind: 'WRITER', accesses: [], ...writer } };
+  const all = Object.fromEntries(sealed.map((own, index) => [index, { ...own, ...registered[index], ...changes[index] }]));
+  const records = sampleRecords(size, all);
+  const macs = records.map((record, index) => createHmac('sha256', WRITER_KEYS[index % 2]!).update(record).digest());
+  const writerKeys = WRITERS.map((name, at) => `${name} ${WRITER_KEYS[at]!.toString('hex')}\n`).join('');
+  return { ...logOf(records), macs, details, writerKeys, minimum: 0 };
+}
+
 /** Canonical bytes of the first records of the sample log. */
 export function sampleRecords(size: number, changes: Record<number, Partial<LedgerRecord>> = {}): Buffer[] {
   // Swapped pairs of both writers cover four indexes: at the end of a log they are left in order.
@@ -67,9 +109,14 @@ export function sampleRecords(size: number, changes: Record<number, Partial<Ledg
 }
 
 export function checkpointOf(leaves: readonly Buffer[], privateKey: KeyObject = KEYS.privateKey): string {
+  return checkpointAs(ORIGIN, leaves, privateKey);
+}
+
+/** A checkpoint of a log of this name. */
+export function checkpointAs(name: string, leaves: readonly Buffer[], privateKey = KEYS.privateKey): string {
   const tree = new CompactRange();
   for (const leaf of leaves) tree.append(leaf);
-  return signNote(checkpointText({ origin: ORIGIN, size: tree.size, root: tree.root() }), { name: ORIGIN, privateKey });
+  return signNote(checkpointText({ origin: name, size: tree.size, root: tree.root() }), { name, privateKey });
 }
 
 /** Chains, hashes and signs records into a log without a fault. */
@@ -101,12 +148,23 @@ export function dumpOf(rows: readonly Row[], log: Files): Files {
 }
 
 /** Writes a log as tlog-tiles files; the tiles follow from its leaves, whatever its entries are. */
-export function writeLog(directory: string, { entries, leaves, note, vkey: key }: Files): void {
+export function writeLog(directory: string, log: Files): void {
+  const { entries, leaves, note, vkey: key, macs, details, writerKeys, minimum = 0 } = log;
   rmSync(directory, { recursive: true, force: true });
-  const files = new Map<string, string | Buffer>([['checkpoint', note], ['log.vkey', `${key}\n`], ...tilesOf(leaves)]);
+  const files = new Map<string, string | Uint8Array>([
+    ['checkpoint', note],
+    ['log.vkey', `${key}\n`],
+    ...tilesOf(leaves),
+  ]);
+  if (writerKeys !== undefined) files.set('writer.keys', writerKeys);
+  if (minimum > 0) files.set('minimum', `${minimum}\n`);
   for (let at = 0; at < entries.length; at += TILE_WIDTH) {
     const bundle = entries.slice(at, at + TILE_WIDTH);
-    files.set(entriesPath(at / TILE_WIDTH, bundle.length), encodeBundle(bundle));
+    if (at + bundle.length <= minimum) continue;
+    const number = at / TILE_WIDTH;
+    files.set(entriesPath(number, bundle.length), encodeBundle(bundle));
+    if (macs) files.set(macPath(number, bundle.length), Buffer.concat(macs.slice(at, at + bundle.length)));
+    if (details) files.set(detailPath(number, bundle.length), encodeDetails(details.slice(at, at + bundle.length)));
   }
   for (const [path, content] of files) {
     mkdirSync(dirname(join(directory, path)), { recursive: true });

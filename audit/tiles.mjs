@@ -3,7 +3,8 @@
  *
  * @module
  */
-import { CompactRange, HASH_SIZE } from './merkle.mjs';
+import { allocate, HASH_SIZE, sha256Into } from './hash.mjs';
+import { CompactRange } from './merkle.mjs';
 
 /** Hashes in a full tile, entries in a full bundle. */
 export const TILE_WIDTH = 256;
@@ -47,6 +48,26 @@ export function entriesPath(index, width = TILE_WIDTH) {
 }
 
 /**
+ * The path of the file with the MACs of a bundle's records.
+ * @param {number} index
+ * @param {number} [width]
+ * @returns {string}
+ */
+export function macPath(index, width = TILE_WIDTH) {
+  return `mac/${numberPath(index, width)}`;
+}
+
+/**
+ * The path of the file with the sealed details of a bundle's records.
+ * @param {number} index
+ * @param {number} [width]
+ * @returns {string}
+ */
+export function detailPath(index, width = TILE_WIDTH) {
+  return `detail/${numberPath(index, width)}`;
+}
+
+/**
  * @typedef {object} Tile
  * @property {number} level
  * @property {number} index
@@ -55,61 +76,164 @@ export function entriesPath(index, width = TILE_WIDTH) {
  * @property {Buffer} data width × 32 bytes
  */
 
+/** The rows of a tile's tree: 256 hashes, 128, 64 and so on to one. A byte stands before the first hash of each. */
+const ROWS = Array.from({ length: 9 }, (_, row) => new Uint8Array(1 + HASH_SIZE * (TILE_WIDTH >> row)));
+/** The pairs of each row, each with the byte before it: what is hashed to a hash of the next row. */
+const PAIRS = ROWS.slice(0, 8).map((row) =>
+  Array.from({ length: (row.length - 1) / 64 }, (_, pair) => row.subarray(64 * pair, 64 * pair + 65)),
+);
+
+/**
+ * The roots of the complete subtrees over the hashes of a tile, one per set bit of their number. Writes nothing but its
+ * own memory, and allocates nothing on the way: this is half of all hashing in a verification.
+ * @param {Uint8Array} hashes
+ * @param {number} width how many there are, 1 to 256
+ * @returns {Buffer[]} from the largest subtree to the smallest
+ */
+export function subtreesOf(hashes, width) {
+  ROWS[0]?.set(hashes.subarray(0, width * HASH_SIZE), 1);
+  /** @type {Buffer[]} */
+  const roots = [];
+  for (let [row, count] = [0, width]; count > 0; row++, count >>= 1) {
+    const from = /** @type {Uint8Array} */ (ROWS[row]);
+    if (count % 2 === 1) roots.unshift(copyOf(from, 1 + (count - 1) * HASH_SIZE));
+    for (let pair = 0; pair < count >> 1; pair++) {
+      // The byte before a pair is the last one of the pair before, which is done with: here it becomes the node's 0x01.
+      from[64 * pair] = 1;
+      const input = /** @type {Uint8Array} */ (PAIRS[row]?.[pair]);
+      sha256Into(input, /** @type {Uint8Array} */ (ROWS[row + 1]), 1 + pair * HASH_SIZE);
+    }
+  }
+  return roots;
+}
+
+/**
+ * @param {Uint8Array} bytes
+ * @param {number} at
+ * @returns {Buffer} a hash of its own
+ */
+function copyOf(bytes, at) {
+  const hash = allocate(HASH_SIZE);
+  hash.set(bytes.subarray(at, at + HASH_SIZE));
+  return hash;
+}
+
 /**
  * Takes the leaf hashes of a log one by one and yields its tiles as they fill; holds at most one open tile a level,
  * whatever the size of the log.
  */
 export class TileWriter {
   constructor() {
-    /** @type {{index: number, hashes: Buffer[], range: CompactRange}[]} */
+    /** @type {{index: number, width: number, data: Buffer}[]} */
     this.open = [];
     /** @type {number} */
     this.size = 0;
   }
 
   /**
-   * @param {Buffer} leaf the hash of the next leaf
+   * @param {Uint8Array} leaf the hash of the next leaf
    * @returns {Tile[]} the full tiles that it completes, the lowest level first
    */
   append(leaf) {
     this.size += 1;
-    /** @type {Tile[]} */
-    const finished = [];
-    let hash = leaf;
-    for (let level = 0; ; level++) {
-      const tile = (this.open[level] ??= { index: 0, hashes: [], range: new CompactRange() });
-      tile.hashes.push(hash);
-      tile.range.append(hash);
-      if (tile.hashes.length < TILE_WIDTH) return finished;
-      finished.push(tileOf(level, tile.index, tile.hashes));
-      hash = tile.range.root();
-      this.open[level] = { index: tile.index + 1, hashes: [], range: new CompactRange() };
+    return this.#append(0, leaf);
+  }
+
+  /**
+   * Takes the next 256 leaves at once; the size before is a multiple of 256.
+   * @param {Uint8Array} root over them
+   * @returns {Tile[]} the full tiles that they complete, from level 1 up: the one of level 0 is what the caller has
+   */
+  appendTile(root) {
+    const leaves = this.#level(0);
+    if (leaves.width > 0) throw new Error('The open tile of leaves is not empty.');
+    leaves.index += 1;
+    this.size += TILE_WIDTH;
+    return this.#append(1, root);
+  }
+
+  /** @returns {TileWriter} */
+  clone() {
+    const copy = new TileWriter();
+    copy.size = this.size;
+    for (const [level, tile] of this.open.entries()) {
+      const { index, width, data } = tile;
+      const own = copy.#level(level);
+      own.data.set(data);
+      [own.index, own.width] = [index, width];
     }
+    return copy;
+  }
+
+  /**
+   * A log's right edge as the files have it, for a verification that goes on from it.
+   * @param {number} size
+   * @param {readonly Uint8Array[]} tiles the hashes of the partial tile of each level, end to end; nothing for level n
+   *   where size is a multiple of 256^(n + 1)
+   * @returns {TileWriter}
+   */
+  static from(size, tiles) {
+    const writer = new TileWriter();
+    writer.size = size;
+    for (const [level, hashes] of tiles.entries()) {
+      const tile = writer.#level(level);
+      tile.data.set(hashes);
+      tile.width = hashes.length / HASH_SIZE;
+      tile.index = Math.floor(size / TILE_WIDTH ** (level + 1));
+    }
+    return writer;
   }
 
   /** @returns {CompactRange} the tree over the leaves so far; a copy */
   tree() {
     return new CompactRange(
       this.size,
-      this.open.toReversed().flatMap(({ range }) => range.hashes),
+      this.open.toReversed().flatMap(({ data, width }) => subtreesOf(data, width)),
     );
   }
 
   /** @returns {Tile[]} the partial tiles at the right edge, the lowest level first; changes nothing */
   partials() {
-    return this.open.flatMap(({ index, hashes }, level) => (hashes.length === 0 ? [] : [tileOf(level, index, hashes)]));
+    return this.open.flatMap(({ index, width, data }, level) => (width === 0 ? [] : [tileOf(level, index, width, data)]));
+  }
+
+  /**
+   * @param {number} level
+   * @param {Uint8Array} hash
+   * @returns {Tile[]}
+   */
+  #append(level, hash) {
+    /** @type {Tile[]} */
+    const finished = [];
+    for (;; level++) {
+      const tile = this.#level(level);
+      tile.data.set(hash, tile.width * HASH_SIZE);
+      tile.width += 1;
+      if (tile.width < TILE_WIDTH) return finished;
+      finished.push(tileOf(level, tile.index, TILE_WIDTH, tile.data));
+      [hash] = /** @type {[Buffer]} */ (subtreesOf(tile.data, TILE_WIDTH));
+      tile.index += 1;
+      tile.width = 0;
+    }
+  }
+
+  /** @param {number} level */
+  #level(level) {
+    return (this.open[level] ??= { index: 0, width: 0, data: allocate(TILE_WIDTH * HASH_SIZE) });
   }
 }
 
 /**
  * @param {number} level
  * @param {number} index
- * @param {readonly Buffer[]} hashes
+ * @param {number} width
+ * @param {Uint8Array} hashes
  * @returns {Tile}
  */
-function tileOf(level, index, hashes) {
-  const width = hashes.length;
-  return { level, index, width, path: tilePath(level, index, width), data: Buffer.concat(hashes, width * HASH_SIZE) };
+function tileOf(level, index, width, hashes) {
+  const data = allocate(width * HASH_SIZE);
+  data.set(hashes.subarray(0, width * HASH_SIZE));
+  return { level, index, width, path: tilePath(level, index, width), data };
 }
 
 /**

@@ -66,6 +66,6 @@ describe('tiles', () => {
       writer.append(leaf);
       if (index % 9_973 === 0) expect(writer.tree().root()).toEqual(rootOf(leaves.slice(0, index + 1)));
     });
-    expect(writer.open.map(({ hashes }) => hashes.length)).toEqual([88, 2, 1]);
+    expect(writer.open.map(({ width }) => width)).toEqual([88, 2, 1]);
   });
 });

@@ -5,10 +5,12 @@
  *
  * @module
  */
-import { ZERO_LEAF } from './entry.mjs';
-import { leafHash, sameBytes } from './merkle.mjs';
+import { hasBytesAt, toHex as hex } from './bytes.mjs';
+import { HASH_SIZE } from './hash.mjs';
+import { leafHash } from './merkle.mjs';
 import { TILE_WIDTH, TileWriter } from './tiles.mjs';
 
+/** @typedef {import('./inspection.mjs').Inspected} Inspected */
 /** @typedef {import('./report.mjs').Fault} Fault */
 /** @typedef {import('./report.mjs').Findings} Findings */
 /** @typedef {import('./records.mjs').RecordChecks} RecordChecks */
@@ -17,24 +19,25 @@ import { TILE_WIDTH, TileWriter } from './tiles.mjs';
 /**
  * What is known of the entry before: the two forms of its leaf, and the fault that it has if they differ.
  * @typedef {object} Previous
- * @property {Buffer | undefined} computed
- * @property {Buffer | undefined} stored
+ * @property {Uint8Array | undefined} computed
+ * @property {Uint8Array | undefined} stored
  * @property {Fault | null} fault
  */
 
 /** Stands where a stored hash could not be found; no leaf has it. */
-const NO_HASH = Buffer.alloc(32);
+const NO_HASH = new Uint8Array(HASH_SIZE);
 
 export class Walk {
   /**
    * @param {Findings} findings
    * @param {RecordChecks} records
+   * @param {{tree: TileWriter, leaf: Uint8Array}} [start] what an earlier verification came to, and the last leaf
    */
-  constructor(findings, records) {
+  constructor(findings, records, { tree, leaf } = { tree: new TileWriter(), leaf: NO_HASH }) {
     this.findings = findings;
     this.records = records;
-    this.stored = new TileWriter();
-    /** Undefined as long as both trees are the same. @type {import('./merkle.mjs').CompactRange | undefined} */
+    this.stored = tree;
+    /** Undefined as long as both trees are the same. @type {TileWriter | undefined} */
     this.computed = undefined;
     /** A leaf is known in neither form: no root above it can be computed any more. */
     this.holes = false;
@@ -43,7 +46,7 @@ export class Walk {
     /** Faults by which an entry differs from its stored leaf. @type {Fault[]} */
     this.changed = [];
     /** @type {Previous} */
-    this.previous = { computed: ZERO_LEAF, stored: ZERO_LEAF, fault: null };
+    this.previous = { computed: leaf, stored: leaf, fault: null };
   }
 
   get size() {
@@ -51,12 +54,54 @@ export class Walk {
   }
 
   /**
+   * @param {Inspected} bundle
+   * @returns {boolean} whether it can be taken at once: it follows an entry that is in order, and its records need no
+   *   look at each
+   */
+  accepts(bundle) {
+    const { previous, records } = this;
+    const aligned = this.size % TILE_WIDTH === 0 && !this.holes;
+    const joins = previous.fault === null && !differs(previous) && sameBytes(bundle.previous, previous.stored);
+    return aligned && joins && records.accepts(bundle);
+  }
+
+  /**
+   * A bundle that is accepted; the size is a multiple of 256.
+   * @param {Inspected} bundle
+   * @returns {Tile[]} the tiles of stored hashes above level 0 that are full now
+   */
+  takeBundle(bundle) {
+    this.records.takeBundle(this.size, bundle);
+    this.previous = { computed: bundle.last, stored: bundle.last, fault: null };
+    this.computed?.appendTile(bundle.root);
+    return this.stored.appendTile(bundle.root);
+  }
+
+  /**
+   * An entry that was pruned: its leaf hash goes into the tree as it is stored.
+   * @param {Uint8Array | undefined} stored
+   * @returns {Tile[]}
+   */
+  takePruned(stored) {
+    const index = this.size;
+    this.records.pruned(index);
+    if (stored === undefined && !this.holes) {
+      this.holes = true;
+      const message = 'The leaf hash of a pruned entry is missing.';
+      this.#fault({ index, class: 'tile', expected: null, found: null, message });
+    }
+    return this.#append({ computed: undefined, stored, fault: null });
+  }
+
+  /**
    * The next entry.
-   * @param {Buffer | undefined} entry undefined or empty: it is missing
-   * @param {readonly Buffer[] | null} tile the stored hashes of its level-0 tile; null: there is no such file
+   * @param {Uint8Array | undefined} entry undefined or empty: it is missing
+   * @param {readonly Uint8Array[] | null} tile the stored hashes of its level-0 tile; null: there is no such file
+   * @param {Uint8Array} [mac] of the record
+   * @param {Uint8Array | null} [detail] the record's sealed details
    * @returns {Tile[]} the tiles of stored hashes that are full now
    */
-  take(entry, tile) {
+  take(entry, tile, mac, detail) {
     const index = this.size;
     const hash = tile?.[index % TILE_WIDTH];
     const stored = hash === undefined || sameBytes(hash, NO_HASH) ? undefined : hash;
@@ -66,11 +111,11 @@ export class Walk {
       this.#fault({ index, class: 'tile', expected: hex(computed), found: null, message: 'The leaf hash is missing.' });
     }
     const fault =
-      stored === undefined || computed.equals(stored)
+      stored === undefined || sameBytes(computed, stored)
         ? this.#unchanged(index, entry, computed)
-        : this.#changed(index, entry, computed, stored, /** @type {readonly Buffer[]} */ (tile));
+        : this.#changed(index, entry, computed, stored, /** @type {readonly Uint8Array[]} */ (tile));
     if (fault?.class === 'leaf') this.records.unreadable += 1;
-    else this.records.take(index, entry.subarray(32));
+    else this.records.take(index, entry.subarray(HASH_SIZE), mac, detail);
     return this.#append({ computed, stored: stored ?? computed, fault });
   }
 
@@ -87,14 +132,14 @@ export class Walk {
   }
 
   /**
-   * @param {Buffer} root of the checkpoint
+   * @param {Uint8Array} root of the checkpoint
    * @returns {void}
    */
   finish(root) {
     if (this.holes) return;
     const stored = this.stored.tree().root();
-    if (stored.equals(root)) return;
-    if (this.computed?.root().equals(root)) {
+    if (sameBytes(stored, root)) return;
+    if (sameBytes(this.computed?.tree().root(), root)) {
       for (const fault of this.changed) if (fault.class === 'leaf') retractToTile(fault);
       return;
     }
@@ -103,12 +148,12 @@ export class Walk {
   }
 
   /**
-   * @param {Buffer} root
+   * @param {Uint8Array} root
    * @returns {boolean | null} whether the log so far has the root in either form; null when that cannot be told
    */
   hasRoot(root) {
     if (this.holes) return null;
-    return this.stored.tree().root().equals(root) || this.computed?.root().equals(root) === true;
+    return sameBytes(this.stored.tree().root(), root) || sameBytes(this.computed?.tree().root(), root);
   }
 
   /**
@@ -124,7 +169,7 @@ export class Walk {
 
   /**
    * @param {number} index
-   * @param {Buffer | undefined} stored
+   * @param {Uint8Array | undefined} stored
    * @returns {Tile[]}
    */
   #missing(index, stored) {
@@ -144,13 +189,13 @@ export class Walk {
   /**
    * An entry that agrees with its stored leaf: does it follow the one before?
    * @param {number} index
-   * @param {Buffer} entry
-   * @param {Buffer} computed
+   * @param {Uint8Array} entry
+   * @param {Uint8Array} computed
    * @returns {Fault | null}
    */
   #unchanged(index, entry, computed) {
     const { previous } = this;
-    const claimed = entry.subarray(0, 32);
+    const claimed = entry.subarray(0, HASH_SIZE);
     if (sameBytes(claimed, previous.computed)) {
       // The chain confirms the entry before against its stored leaf, so it was the stored leaf that was changed.
       if (previous.fault?.class === 'leaf') retractToTile(previous.fault);
@@ -165,15 +210,15 @@ export class Walk {
   /**
    * An entry that does not agree with its stored leaf.
    * @param {number} index
-   * @param {Buffer} entry
-   * @param {Buffer} computed
-   * @param {Buffer} stored
-   * @param {readonly Buffer[]} tile
+   * @param {Uint8Array} entry
+   * @param {Uint8Array} computed
+   * @param {Uint8Array} stored
+   * @param {readonly Uint8Array[]} tile
    * @returns {Fault}
    */
   #changed(index, entry, computed, stored, tile) {
     const { previous } = this;
-    const claimed = entry.subarray(0, 32);
+    const claimed = entry.subarray(0, HASH_SIZE);
     this.faulty.add(Math.floor(index / TILE_WIDTH));
     if (previous.fault !== null && differs(previous) && sameBytes(claimed, previous.computed)) {
       // The entries go on consistently among themselves: the same run beside the stored leaves.
@@ -181,7 +226,7 @@ export class Walk {
       return previous.fault;
     }
     const difference = { index, expected: hex(stored), found: hex(computed) };
-    const at = this.#breaksChain(claimed) ? tile.findIndex((hash) => hash.equals(computed)) : -1;
+    const at = this.#breaksChain(claimed) ? tile.findIndex((hash) => sameBytes(hash, computed)) : -1;
     if (at >= 0) {
       const home = index - (index % TILE_WIDTH) + at;
       const message = `The entry of index ${home} stands here: an entry was deleted, inserted or moved.`;
@@ -194,7 +239,7 @@ export class Walk {
   }
 
   /**
-   * @param {Buffer} claimed the previous leaf that an entry names
+   * @param {Uint8Array} claimed the previous leaf that an entry names
    * @returns {boolean} false also where nothing is known of the entry before
    */
   #breaksChain(claimed) {
@@ -209,7 +254,7 @@ export class Walk {
    */
   #append(entry) {
     const { computed, stored } = entry;
-    if (this.computed === undefined && differs(entry)) this.computed = this.stored.tree();
+    if (this.computed === undefined && differs(entry)) this.computed = this.stored.clone();
     this.computed?.append(computed ?? stored ?? NO_HASH);
     this.previous = entry;
     return this.stored.append(stored ?? computed ?? NO_HASH);
@@ -230,7 +275,7 @@ export class Walk {
  * @returns {boolean} whether both forms of its leaf are known and differ
  */
 function differs({ computed, stored }) {
-  return computed !== undefined && stored !== undefined && !computed.equals(stored);
+  return computed !== undefined && stored !== undefined && !sameBytes(computed, stored);
 }
 
 /**
@@ -244,9 +289,10 @@ function retractToTile(fault) {
 }
 
 /**
- * @param {Buffer} hash
- * @returns {string}
+ * @param {Uint8Array | undefined} left
+ * @param {Uint8Array | undefined} right
+ * @returns {boolean} false also where one of them is not known
  */
-export function hex(hash) {
-  return hash.toString('hex');
+function sameBytes(left, right) {
+  return left !== undefined && left.length === right?.length && hasBytesAt(left, 0, right);
 }

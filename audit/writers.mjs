@@ -21,35 +21,58 @@ export const GAP_GRACE_MILLISECONDS = 60_000;
 
 /** @typedef {Gap & {writer: string, settled: boolean}} OpenGap */
 
-/** Holds the highest number and the gaps below it, so its memory grows with the gaps and not with the log. */
-export class WriterNumbers {
-  constructor() {
-    /** @type {Map<string, {highest: number, latest: number, gaps: Gap[]}>} */
-    this.writers = new Map();
+/** What is kept of a writer between two verifications. @typedef {{highest: number, latest: number, gaps: Gap[]}} NumberingState */
+
+/** The numbers of one writer. Holds the highest and the gaps below it, so its memory grows with the gaps only. */
+class Numbering {
+  /** @param {NumberingState} state */
+  constructor({ highest, latest, gaps }) {
+    this.highest = highest;
+    this.latest = latest;
+    this.gaps = gaps;
   }
 
   /**
-   * @param {{writer: string, number: number, index: number, time: number}} entry
+   * @param {number} number
+   * @param {number} index
+   * @param {number} time
    * @returns {boolean} false when the writer has used the number before
    */
-  take({ writer, number, index, time }) {
-    let state = this.writers.get(writer);
-    if (state === undefined) this.writers.set(writer, (state = { highest: 0, latest: time, gaps: [] }));
-    state.latest = Math.max(state.latest, time);
-    if (number > state.highest) {
-      if (number > state.highest + 1) state.gaps.push({ from: state.highest + 1, to: number - 1, index, time });
-      state.highest = number;
+  take(number, index, time) {
+    if (time > this.latest) this.latest = time;
+    if (number > this.highest) {
+      if (number > this.highest + 1) this.gaps.push({ from: this.highest + 1, to: number - 1, index, time });
+      this.highest = number;
       return true;
     }
-    const at = state.gaps.findIndex((gap) => gap.from <= number && number <= gap.to);
-    const gap = state.gaps[at];
+    const at = this.gaps.findIndex((gap) => gap.from <= number && number <= gap.to);
+    const gap = this.gaps[at];
     if (gap === undefined) return false;
     const pieces = [
       { ...gap, to: number - 1 },
       { ...gap, from: number + 1 },
     ];
-    state.gaps.splice(at, 1, ...pieces.filter((piece) => piece.from <= piece.to));
+    this.gaps.splice(at, 1, ...pieces.filter((piece) => piece.from <= piece.to));
     return true;
+  }
+}
+
+export class WriterNumbers {
+  /** @param {readonly [string, NumberingState][]} [states] of an earlier verification */
+  constructor(states = []) {
+    this.writers = new Map(states.map(([writer, state]) => [writer, new Numbering(state)]));
+  }
+
+  /**
+   * @param {string} writer
+   * @returns {Numbering}
+   */
+  of(writer) {
+    let numbering = this.writers.get(writer);
+    if (numbering === undefined) {
+      this.writers.set(writer, (numbering = new Numbering({ highest: 0, latest: -Infinity, gaps: [] })));
+    }
+    return numbering;
   }
 
   /** @returns {OpenGap[]} gaps that no record closed; settled ones can no longer be an operation in flight */
@@ -57,5 +80,10 @@ export class WriterNumbers {
     return [...this.writers].flatMap(([writer, { latest, gaps }]) =>
       gaps.map((gap) => ({ ...gap, writer, settled: latest - gap.time > GAP_GRACE_MILLISECONDS })),
     );
+  }
+
+  /** @returns {[string, NumberingState][]} */
+  states() {
+    return [...this.writers].map(([writer, { highest, latest, gaps }]) => [writer, { highest, latest, gaps }]);
   }
 }

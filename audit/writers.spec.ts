@@ -9,8 +9,8 @@ describe('numbers of a writer', () => {
       fc.property(order, order, (mine, other) => {
         const numbers = new WriterNumbers();
         const all = [...mine.map((number) => ['a', number] as const), ...other.map((number) => ['b', number] as const)];
-        all.forEach(([writer, number], index) => expect(numbers.take({ writer, number, index, time: 0 })).toBe(true));
-        for (const [writer, number] of all) expect(numbers.take({ writer, number, index: 0, time: 0 })).toBe(false);
+        all.forEach(([writer, number], index) => expect(numbers.of(writer).take(number, index, 0)).toBe(true));
+        for (const [writer, number] of all) expect(numbers.of(writer).take(number, 0, 0)).toBe(false);
         const missing = (taken: number[]) =>
           Array.from({ length: Math.max(...taken) }, (_, at) => at + 1).filter((number) => !taken.includes(number));
         for (const [writer, taken] of [
@@ -30,14 +30,14 @@ describe('numbers of a writer', () => {
   it('a gap settles when the same writer goes on for longer than an operation can take', () => {
     const numbers = new WriterNumbers();
     const settled = () => numbers.openGaps().map((gap) => gap.settled);
-    numbers.take({ writer: 'a', number: 2, index: 0, time: 1_000 });
-    numbers.take({ writer: 'b', number: 1, index: 1, time: 9e9 });
+    numbers.of('a').take(2, 0, 1_000);
+    numbers.of('b').take(1, 1, 9e9);
     expect(settled()).toEqual([false]);
-    numbers.take({ writer: 'a', number: 3, index: 2, time: 1_000 + GAP_GRACE_MILLISECONDS });
+    numbers.of('a').take(3, 2, 1_000 + GAP_GRACE_MILLISECONDS);
     expect(settled()).toEqual([false]);
-    numbers.take({ writer: 'a', number: 4, index: 3, time: 1_001 + GAP_GRACE_MILLISECONDS });
+    numbers.of('a').take(4, 3, 1_001 + GAP_GRACE_MILLISECONDS);
     expect(settled()).toEqual([true]);
-    numbers.take({ writer: 'a', number: 1, index: 4, time: 1_000 });
+    numbers.of('a').take(1, 4, 1_000);
     expect(settled()).toEqual([]);
   });
 });

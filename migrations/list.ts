@@ -12,6 +12,10 @@ import { Migration20261121001000_attachment } from './Migration20261121001000_at
 import { Migration20261121001100_export } from './Migration20261121001100_export.js';
 import { Migration20261121001200_announcer } from './Migration20261121001200_announcer.js';
 import { Migration20261121001300_ledger_months } from './Migration20261121001300_ledger_months.js';
+import { Migration20261121001500_ledger_references } from './Migration20261121001500_ledger_references.js';
+import { Migration20261121001400_ledger_archive } from './Migration20261121001400_ledger_archive.js';
+import { Migration20261121001600_disclosure } from './Migration20261121001600_disclosure.js';
+import { Migration20261121001700_ledger_details } from './Migration20261121001700_ledger_details.js';
 
 /** Every migration, oldest first. A new one is appended; one that was released is never changed. */
 export const migrations: MigrationList = [
@@ -28,4 +32,8 @@ export const migrations: MigrationList = [
   Migration20261121001100_export,
   Migration20261121001200_announcer,
   Migration20261121001300_ledger_months,
+  Migration20261121001400_ledger_archive,
+  Migration20261121001500_ledger_references,
+  Migration20261121001600_disclosure,
+  Migration20261121001700_ledger_details,
 ];

@@ -11,10 +11,14 @@ import { AttachmentResolver, PatientAttachmentsResolver } from './api/attachment
 import { CareTeamResolver, DiagnosisResolver, VisitResolver } from './api/clinical.resolver.js';
 import { GovernedHttp } from './api/governed-http.js';
 import { ConsentResolver, PatientRightsResolver, RelatedPersonResolver } from './api/consent.resolver.js';
+import { DisclosureResolver, PatientDisclosuresResolver } from './api/disclosure.resolver.js';
 import { ExportController } from './api/export.controller.js';
 import { ExportResolver } from './api/export.resolver.js';
 import { graphqlOptions } from './api/graphql-options.js';
 import { HealthController } from './api/health.controller.js';
+import { LedgerController } from './api/ledger.controller.js';
+import { LedgerResolver } from './api/ledger.resolver.js';
+import { LedgerDetailResolver } from './api/ledger-detail.resolver.js';
 import { PatientResolver } from './api/patient.resolver.js';
 import { Readiness } from './api/readiness.js';
 import { RequestDocuments, type Deployment } from './api/request-document.js';
@@ -44,6 +48,10 @@ export const resolvers = [
   AttachmentResolver,
   PatientAttachmentsResolver,
   ExportResolver,
+  LedgerResolver,
+  DisclosureResolver,
+  PatientDisclosuresResolver,
+  LedgerDetailResolver,
 ];
 
 /** The Nest side of the composition root: one flat list of providers. */
@@ -55,7 +63,7 @@ export class AppModule {
     return {
       module: AppModule,
       imports: [GraphQLModule.forRoot(graphqlOptions(documents, answering, services, services.deployment))],
-      controllers: [HealthController, AttachmentController, ExportController],
+      controllers: [HealthController, AttachmentController, ExportController, LedgerController],
       providers: [
         ...resolvers,
         { provide: Operations, useValue: operations },

@@ -4,6 +4,7 @@ import { MikroORM } from '@mikro-orm/postgresql';
 import type { Configuration } from './config/configuration.js';
 import './domain/nouns.js';
 import { Identity } from './identity/identity.js';
+import { auditEvents } from './interop/fhir/audit-event.js';
 import { ReminderJobs } from './jobs/appointment-reminder-jobs.js';
 import { ReminderDirectory } from './jobs/appointment-reminder-sink.js';
 import { ExportJobs } from './jobs/export-jobs.js';
@@ -14,10 +15,14 @@ import { newId } from './kernel/identifier.js';
 import { FileCheckpointStore, type CheckpointStore } from './ledger/checkpoint-store.js';
 import { fileLedgerKeys } from './ledger/keys.js';
 import { Ledger } from './ledger/ledger.js';
+import { LogFiles } from './ledger/log-files.js';
 import { LedgerReader } from './ledger/reader.js';
 import { bareDraft } from './ledger/record.js';
+import { readWitnessPolicy, type WitnessSettings } from './ledger/witness-policy.js';
+import { ReferenceFollower, ReferenceIndexer } from './ledger/reference-index.js';
 import { ormOptions, POOL_SIZE } from './mikro-orm.config.js';
 import { Answering } from './operation/answering.js';
+import { Details } from './operation/details.js';
 import { ExportFiles } from './operation/export-file.js';
 import { ExportStore } from './operation/export.store.js';
 import { Exports } from './operation/exports.js';
@@ -92,7 +97,7 @@ export async function compose(
   const checkpoints = new FileCheckpointStore(configuration.checkpointDirectory);
   const tenants = await tenantCodes(sequencer);
   for (const tenant of tenants) await vault.createTenantKey(tenant);
-  const keys = fileLedgerKeys(configuration.keyDirectory, configuration.origin);
+  const keys = fileLedgerKeys(configuration.keyDirectory, configuration.origin, await checkpoints.incarnation());
   const ledger = await Ledger.open({
     app,
     sequencer,
@@ -100,6 +105,8 @@ export async function compose(
     keys,
     store: checkpoints,
     clock,
+    witnesses: witnessesOf(configuration),
+    lagLimit: configuration.ledgerLagLimit,
   });
   await ledger.createLogs(['system', ...tenants]);
   await ledger.writer.append({ ...bareDraft('system', 'policy.load', 'POLICY', newId()), policy: policy.hash });
@@ -110,6 +117,8 @@ export async function compose(
     open: (label: string, context: string, token: string) => vault.openToken(label, context, token),
   };
   const identity = new Identity({ database: app, clock, tokenKey, digest, sealing });
+  const details = new Details(vault);
+  const files = new LogFiles(auditor, checkpoints, keys, configuration.archiveDirectory);
   const operations = new Operations({
     database: app,
     policy,
@@ -119,16 +128,21 @@ export async function compose(
     limits: new LimitStore(app),
     idempotency: new IdempotencyStore(app),
     challenges: identity.challenges,
+    files,
     contents: new SealedContents(vault, blobs, configuration.largestAttachment),
-    ledgerReader: new LedgerReader(auditor, () => ledger.sequencer.drain(DRAIN_MILLISECONDS)),
+    details,
+    ledgerReader: new LedgerReader(auditor, () => ledger.sequencer.drain(DRAIN_MILLISECONDS), files),
+    auditEvents: (entry) => auditEvents(entry, configuration.origin),
   });
+  const references = new ReferenceFollower(new ReferenceIndexer(sequencer, files), () => ledger.sequencer.leader);
+  references.start();
   const exports = new Exports(
     new ExportStore(app),
     new ExportFiles(path.join(configuration.dataDirectory, 'exports'), vault),
   );
-  const work = { operations, identity, exports, ledger: ledger.writer, vault, clock, tenants };
+  const work = { operations, identity, exports, ledger: ledger.writer, vault, details, clock, tenants };
   const notices = new Notices(logins.appUrl);
-  const answering = new Answering(ledger.writer, policy);
+  const answering = new Answering(ledger.writer, policy, details);
   const outbox = new ReminderDirectory(path.join(configuration.dataDirectory, 'outbox', 'reminders'));
   const reminders = new ReminderJobs({ operations, answering, identity, vault, clock, tenants }, outbox);
   return {
@@ -151,10 +165,16 @@ export async function compose(
     async close() {
       await notices.close();
       await identity.close();
+      await references.stop();
       await ledger.close();
       await app.close();
       await sequencer.close();
       await auditor.close();
     },
   };
+}
+
+function witnessesOf({ ledgerWitnesses, ledgerQuorum }: Configuration): WitnessSettings | undefined {
+  if (ledgerWitnesses === null) return undefined;
+  return { policy: readWitnessPolicy(ledgerWitnesses), demanded: ledgerQuorum === 'demanded' };
 }

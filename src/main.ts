@@ -15,6 +15,7 @@ import type { Composition } from './composition.js';
 import type { Configuration } from './config/configuration.js';
 import { Refusal } from './config/refusal.js';
 import { readManifest } from './config/trusted-documents.js';
+import type { LedgerHealth } from './ledger/ledger.js';
 import { FrameworkLog } from './telemetry/framework-log.js';
 import type { Log } from './telemetry/log.js';
 import { Metrics } from './telemetry/metrics.js';
@@ -52,6 +53,12 @@ export async function serve(
 ): Promise<RunningApi> {
   const metrics = new Metrics();
   watch(metrics, composition);
+  composition.ledger.onLagAlarm(({ milliseconds, blockedByPid }, over) =>
+    log.warn(over ? 'ledger lag over' : 'ledger lags', { milliseconds, process: blockedByPid ?? undefined }),
+  );
+  composition.ledger.onWitnessAlarm((_, problem) =>
+    log.warn(problem === null ? 'ledger witness answers' : 'ledger witness failed'),
+  );
   const production = configuration.profile === 'production';
   const origins = new Origins(configuration.corsOrigins);
   const { trustedDocuments } = configuration;
@@ -139,7 +146,12 @@ export async function serve(
 function watch(metrics: Metrics, { app, sequencer, ledger }: Composition): void {
   metrics.watchPool('app', () => app.load());
   metrics.watchPool('sequencer', () => sequencer.load());
-  let health = { lagMilliseconds: 0, sizeByLog: {} as Readonly<Record<string, number>> };
+  let health: Pick<LedgerHealth, 'lagMilliseconds' | 'refusing' | 'sizeByLog' | 'witnesses'> = {
+    lagMilliseconds: 0,
+    refusing: false,
+    sizeByLog: {},
+    witnesses: [],
+  };
   metrics.watchLedger(() => {
     void ledger.health().then(
       (now) => (health = now),
@@ -148,7 +160,9 @@ function watch(metrics: Metrics, { app, sequencer, ledger }: Composition): void 
     return {
       queued: ledger.writer.load().queued,
       lagSeconds: health.lagMilliseconds / 1000,
+      refusing: health.refusing,
       sizes: new Map(Object.entries(health.sizeByLog)),
+      witnesses: new Map(health.witnesses.map(({ name, time }) => [name, time])),
     };
   });
 }

@@ -1,5 +1,6 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { GraphQLError } from 'graphql';
+import { hash } from 'node:crypto';
 import { Readable } from 'node:stream';
 import { Failure, FAILURE_STATUS, type FailureCode } from '../kernel/failure.js';
 import type { Receipt } from '../ledger/record.js';
@@ -18,6 +19,13 @@ export interface Download {
   /** Without personal data: it ends in folders and logs of others. Letters, digits, `.`, `_` and `-`. */
   readonly fileName: string;
   readonly bytes: AsyncIterable<Uint8Array>;
+}
+
+/** A small file that is given out whole, and may be kept by who got it. */
+export interface Content {
+  readonly contentType: string;
+  readonly cacheControl: string;
+  readonly bytes: Uint8Array;
 }
 
 type Work<Result> = (document: Document) => Promise<Result>;
@@ -58,6 +66,29 @@ export class GovernedHttp {
   async answer(request: FastifyRequest, reply: FastifyReply, work: Work<object>): Promise<void> {
     const released = await this.release(request, reply, work);
     if (released !== null) await reply.send(released.result);
+  }
+
+  /**
+   * Answers with content that has a fingerprint: whoever has it already gets none of it again (RFC 9110, 13.1.2). Either
+   * way the fetch is recorded.
+   */
+  async content(request: FastifyRequest, reply: FastifyReply, work: Work<Content>): Promise<void> {
+    const released = await this.release(request, reply, work);
+    if (released === null) return;
+    const { contentType, cacheControl, bytes } = released.result;
+    const etag = `"${hash('sha256', bytes, 'hex').slice(0, 32)}"`;
+    void reply.headers({ 'cache-control': cacheControl, etag, vary: 'authorization' });
+    if (isKnown(request.headers['if-none-match'], etag)) {
+      await reply.status(304).send();
+      return;
+    }
+    void reply.headers({
+      'content-type': contentType,
+      'content-length': bytes.length,
+      'x-content-type-options': 'nosniff',
+      'content-security-policy': "sandbox; default-src 'none'",
+    });
+    await reply.send(bytes);
   }
 
   /**
@@ -183,6 +214,11 @@ export class GovernedHttp {
       this.services.log.error('ledger writer failed', { requestId, error: unrecorded });
     }
   }
+}
+
+/** Whether an If-None-Match names the fingerprint; a weak form of it counts. */
+function isKnown(header: string | undefined, etag: string): boolean {
+  return header !== undefined && header.split(',').some((one) => [etag, `W/${etag}`, '*'].includes(one.trim()));
 }
 
 async function refuse(reply: FastifyReply, failure: Failure): Promise<void> {

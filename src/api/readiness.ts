@@ -1,4 +1,5 @@
 import type { Ledger } from '../ledger/ledger.js';
+import type { WitnessHealth } from '../ledger/witness-client.js';
 
 export interface ReadinessState {
   readonly ready: boolean;
@@ -7,6 +8,10 @@ export interface ReadinessState {
     readonly lagMilliseconds: number | null;
     /** Process id in PostgreSQL of the transaction that holds the ledger back, when it lags. */
     readonly blockedByPid: number | null;
+    /** Whether every request that would leave a record is refused, because the ledger lags too far. */
+    readonly refusing: boolean;
+    /** Witnesses of the checkpoints, by their names in the policy; told by the leading process. */
+    readonly witnesses: readonly WitnessHealth[];
     readonly problem: string | null;
   };
 }
@@ -25,13 +30,20 @@ export class Readiness {
 
   async look(): Promise<ReadinessState> {
     try {
-      const { leader, lagMilliseconds, blockedByPid, problem } = await this.ledger.health();
+      const { leader, lagMilliseconds, blockedByPid, refusing, witnesses, problem } = await this.ledger.health();
       const ready = !this.draining && problem === null && lagMilliseconds <= LARGEST_LAG;
-      return { ready, ledger: { leader, lagMilliseconds, blockedByPid, problem } };
+      return { ready, ledger: { leader, lagMilliseconds, blockedByPid, refusing, witnesses, problem } };
     } catch {
       return {
         ready: false,
-        ledger: { leader: false, lagMilliseconds: null, blockedByPid: null, problem: 'database unreachable' },
+        ledger: {
+          leader: false,
+          lagMilliseconds: null,
+          blockedByPid: null,
+          refusing: false,
+          witnesses: [],
+          problem: 'database unreachable',
+        },
       };
     }
   }

@@ -75,7 +75,7 @@ async function withIntegrator<T>(
   const email = `import@${tenant.toLowerCase()}.invalid`;
   const password = vault.keyedDigest('system', 'machine-password', `${tenant} ${email}`).toString('base64url');
   await identity.createAccount({ tenant, email, role: 'integrator', password });
-  const facts = { requestId: newId(), purpose: null, reason: null, idempotencyKey: null, clientAddress: '127.0.0.1' };
+  const facts = { requestId: newId(), purpose: null, reason: null, idempotencyKey: null, clientAddress: null };
   const arrival = new Document(null, facts, null);
   const { actor } = await sessions
     .signIn(arrival, { tenant, email, password })

@@ -1,65 +1,44 @@
-import path from 'node:path';
-import { readConfiguration } from '../config/configuration.js';
 import { Refusal } from '../config/refusal.js';
-import { exportLog } from '../ledger/export.js';
-import { type LedgerEntry, LedgerReader } from '../ledger/reader.js';
-import { type CommandInput, runCommand } from './command.js';
-import { withLedger } from './ledger-access.js';
+import { type Command, type CommandInput, runCommand } from './command.js';
+import { archive, archiveOptions, archiveUsage, prune, pruneOptions, pruneUsage } from './ledger-archive.js';
+import { keys, keysOptions, keysUsage } from './ledger-keys.js';
+import { exportOptions, exportTo, exportUsage, tail, tailOptions, tailUsage } from './ledger-read.js';
+import { restored, restoredOptions, restoredUsage } from './ledger-restored.js';
+import { retention, retentionOptions, retentionUsage } from './ledger-retention.js';
+import { stream, streamOptions, streamUsage } from './ledger-stream.js';
 
-const usage = `Usage: npm run ledger -- export <directory> --tenant T
-       npm run ledger -- tail --tenant T [--count N] [--json]
+interface Verb {
+  readonly usage: string;
+  readonly options: NonNullable<Command['options']>;
+  /** Words after the verb; none unless it says so. */
+  readonly words?: number;
+  run(input: CommandInput): Promise<boolean | void>;
+}
 
-  export   writes the log of a tenant (or: system) as plain files (c2sp.org/tlog-tiles), checkpoint and key included;
-           verify them anywhere with: node audit/verify.mjs <directory>
-  tail     prints the newest entries, the newest last; with --json one record a line, as it is in the ledger
-  --count  how many (20)`;
+const VERBS: Readonly<Record<string, Verb>> = {
+  export: { usage: exportUsage, options: exportOptions, words: 1, run: exportTo },
+  tail: { usage: tailUsage, options: tailOptions, run: tail },
+  stream: { usage: streamUsage, options: streamOptions, run: stream },
+  archive: { usage: archiveUsage, options: archiveOptions, run: archive },
+  retention: { usage: retentionUsage, options: retentionOptions, run: retention },
+  prune: { usage: pruneUsage, options: pruneOptions, run: prune },
+  keys: { usage: keysUsage, options: keysOptions, run: keys },
+  restored: { usage: restoredUsage, options: restoredOptions, run: restored },
+};
 
-const MOST = 10_000;
+const usages = Object.values(VERBS).map(({ usage }) => usage);
+const usage = `Usage: ${usages.join('\n\n       ')}\n\n  The log is the code of a tenant, or: system. Exit code 0: done; 1: not done, and why; 2: wrong use.`;
 
 await runCommand({
   usage,
   words: [1, 2],
-  options: { tenant: { type: 'string' }, count: { type: 'string' }, json: { type: 'boolean' } },
+  options: Object.assign({}, ...Object.values(VERBS).map(({ options }) => options)) as Verb['options'],
   async run(input) {
-    const { tenant } = input.values;
-    if (typeof tenant !== 'string') throw new Refusal(usage, 2);
-    const [verb, directory, ...others] = input.positionals;
-    if (verb === 'export' && directory !== undefined && others.length === 0) return exportTo(directory, tenant);
-    if (verb === 'tail' && directory === undefined) return tail(tenant, countIn(input), input.values.json === true);
-    throw new Refusal(usage, 2);
+    const [name = '', ...words] = input.positionals;
+    const verb = Object.hasOwn(VERBS, name) ? VERBS[name] : undefined;
+    if (verb === undefined) throw new Refusal(usage, 2);
+    const foreign = Object.keys(input.values).find((option) => !Object.hasOwn(verb.options, option));
+    if (foreign !== undefined || words.length !== (verb.words ?? 0)) throw new Refusal(`Usage: ${verb.usage}`, 2);
+    return verb.run({ values: input.values, positionals: words });
   },
 });
-
-async function exportTo(directory: string, tenant: string): Promise<void> {
-  await withLedger(readConfiguration(), async (source, fault) => {
-    // A ledger that cannot go on is exported too: it is what an auditor wants to see.
-    if (fault !== null) process.stderr.write(`${fault.message}\n`);
-    const count = await exportLog(source, tenant, path.resolve(directory));
-    process.stdout.write(`${count} entries\n`);
-  });
-}
-
-async function tail(tenant: string, count: number, json: boolean): Promise<void> {
-  await withLedger(readConfiguration(), async (source, fault) => {
-    if (fault !== null) process.stderr.write(`${fault.message}\n`);
-    const entries = await new LedgerReader(source.database).tail(tenant, count);
-    if (entries.length === 0) throw new Refusal(`There is no log ${tenant}.`);
-    for (const entry of entries) {
-      process.stdout.write(`${json ? JSON.stringify({ ...entry.record, index: entry.index }) : line(entry)}\n`);
-    }
-  });
-}
-
-function line({ index, record }: LedgerEntry): string {
-  const { time, kind, operation, outcome, code, role, purpose } = record;
-  return [index, time, kind, operation, outcome, code ?? '-', role ?? '-', purpose ?? '-'].join(' ');
-}
-
-function countIn({ values }: CommandInput): number {
-  if (values.count === undefined) return 20;
-  const count = Number(values.count);
-  if (!Number.isInteger(count) || count < 1 || count > MOST) {
-    throw new Refusal(`--count is a whole number from 1 to ${MOST}.`, 2);
-  }
-  return count;
-}

@@ -19,12 +19,20 @@ export interface Configuration {
   readonly dataDirectory: string;
   readonly keyDirectory: string;
   readonly checkpointDirectory: string;
+  /** Where the logs' months go before they leave the database: plain files (c2sp.org/tlog-tiles), a folder a log. */
+  readonly archiveDirectory: string;
   /** Where the file store keeps sealed attachments and exports; processes of one installation share it. */
   readonly blobDirectory: string;
   /** Most bytes of one attachment. */
   readonly largestAttachment: number;
+  /** Milliseconds that committed ledger entries may wait for their index before nothing new is recorded. */
+  readonly ledgerLagLimit: number;
   /** The origin line of the ledger's checkpoints (C2SP tlog-checkpoint): names this installation, no scheme. */
   readonly origin: string;
+  /** A policy (c2sp.org/tlog-policy) whose witnesses, each with its address, cosign the checkpoints; null: nobody does. */
+  readonly ledgerWitnesses: string | null;
+  /** `demanded`: the system is not ready while the newest checkpoints lack the quorum of that policy. */
+  readonly ledgerQuorum: 'reported' | 'demanded';
   /** Origins that browsers may call from; `localhost` stands for any port of this machine (trial only). */
   readonly corsOrigins: readonly string[];
   /** File with the documents that may run, in production no others; null: there is no list (trial only). */
@@ -42,9 +50,13 @@ const VARIABLES = [
   'CUSTODIA_DATA_DIRECTORY',
   'CUSTODIA_KEY_DIRECTORY',
   'CUSTODIA_CHECKPOINT_DIRECTORY',
+  'CUSTODIA_ARCHIVE_DIRECTORY',
   'CUSTODIA_BLOB_DIRECTORY',
   'CUSTODIA_ATTACHMENT_MEBIBYTES',
+  'CUSTODIA_LEDGER_LAG_SECONDS',
   'CUSTODIA_ORIGIN',
+  'CUSTODIA_LEDGER_WITNESSES',
+  'CUSTODIA_LEDGER_QUORUM',
   'CUSTODIA_CORS_ORIGINS',
   'CUSTODIA_TRUSTED_DOCUMENTS',
   'CUSTODIA_LOG_LEVEL',
@@ -75,9 +87,13 @@ export function readConfiguration(environment: Environment = process.env): Confi
     dataDirectory,
     keyDirectory: within('CUSTODIA_KEY_DIRECTORY', 'keys'),
     checkpointDirectory: within('CUSTODIA_CHECKPOINT_DIRECTORY', 'checkpoints'),
+    archiveDirectory: within('CUSTODIA_ARCHIVE_DIRECTORY', 'archive'),
     blobDirectory: within('CUSTODIA_BLOB_DIRECTORY', 'blobs'),
     largestAttachment: largestAttachment(environment),
+    ledgerLagLimit: ledgerLagLimit(environment),
     origin: origin(environment),
+    ledgerWitnesses: file(environment, 'CUSTODIA_LEDGER_WITNESSES'),
+    ledgerQuorum: oneOf(environment, 'CUSTODIA_LEDGER_QUORUM', ['reported', 'demanded'] as const, 'reported'),
     corsOrigins: Object.freeze(corsOrigins(environment, profile)),
     trustedDocuments: file(environment, 'CUSTODIA_TRUSTED_DOCUMENTS'),
     logLevel: oneOf(environment, 'CUSTODIA_LOG_LEVEL', LOG_LEVELS, 'info'),
@@ -149,6 +165,15 @@ function largestAttachment(environment: Environment): number {
     throw bad('CUSTODIA_ATTACHMENT_MEBIBYTES', 'a whole number from 1 to 2047');
   }
   return Number(value) * 1024 * 1024;
+}
+
+/** In seconds from 6, above the lag that raises the alarm, to 3600. */
+function ledgerLagLimit(environment: Environment): number {
+  const value = text(environment, 'CUSTODIA_LEDGER_LAG_SECONDS') ?? '15';
+  if (!/^\d{1,4}$/.test(value) || Number(value) < 6 || Number(value) > 3_600) {
+    throw bad('CUSTODIA_LEDGER_LAG_SECONDS', 'a whole number from 6 to 3600');
+  }
+  return Number(value) * 1_000;
 }
 
 function host(environment: Environment): string {

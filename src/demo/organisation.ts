@@ -6,6 +6,8 @@ import { assignCareTeam } from '../domain/care-team/assign-care-team.js';
 import { bookAppointment } from '../domain/appointment/book-appointment.js';
 import { createCareTeam } from '../domain/care-team/create-care-team.js';
 import { recordConsent } from '../domain/consent/record-consent.js';
+import { DisclosureCategory, DisclosureChannel } from '../domain/disclosure/disclosure-category.js';
+import { recordDisclosure } from '../domain/disclosure/record-disclosure.js';
 import { recordDiagnosis } from '../domain/diagnosis/record-diagnosis.js';
 import { createPatient } from '../domain/patient/create-patient.js';
 import { updatePatient } from '../domain/patient/update-patient.js';
@@ -102,6 +104,7 @@ class DemoTenant {
     const ids: Record<string, string> = {};
     for (const patient of patients) ids[patient.key] = await this.admit(patient, ward.id, calls.id);
     await this.represent(String(ids['PT1']), String(ids['PT2']));
+    await this.disclose(String(ids['PT1']));
     return ids;
   }
 
@@ -155,6 +158,28 @@ class DemoTenant {
       patientId: adult,
       start,
       end: instantText(Date.parse(start) + 1_800_000),
+    });
+  }
+
+  /** What left about a patient: one report that the accounting shows, and one referral that it does not. */
+  private async disclose(patientId: string): Promise<void> {
+    await this.run('report', 'privacy_officer', 'HCOMPL', recordDisclosure, {
+      patientId,
+      disclosedAt: this.instant(-9),
+      recipientName: 'Department of Public Health',
+      recipientAddress: '250 Health Avenue',
+      description: 'Name, date of birth, laboratory result',
+      purpose: 'Report of a notifiable disease, as the law demands',
+      category: DisclosureCategory.PUBLIC_HEALTH,
+    });
+    await this.run('referral', 'privacy_officer', 'HCOMPL', recordDisclosure, {
+      patientId,
+      disclosedAt: this.instant(-8),
+      recipientName: 'Diabetes Centre',
+      description: 'Referral letter',
+      purpose: 'Further treatment',
+      category: DisclosureCategory.TREATMENT,
+      channel: DisclosureChannel.EHR,
     });
   }
 
@@ -242,7 +267,7 @@ function reject(error: unknown): never {
 }
 
 function demoFacts(purpose: string | null, idempotencyKey: string | null): RequestFacts {
-  return { requestId: newId(), purpose, reason: null, idempotencyKey, clientAddress: '127.0.0.1' };
+  return { requestId: newId(), purpose, reason: null, idempotencyKey, clientAddress: null };
 }
 
 /** Written whole or not at all. */

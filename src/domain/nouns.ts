@@ -4,6 +4,10 @@ import { CareTeamAssignment } from './care-team/care-team-assignment.js';
 import { CareTeam } from './care-team/care-team.js';
 import { Consent } from './consent/consent.js';
 import { Diagnosis } from './diagnosis/diagnosis.js';
+import { AccountingRequest } from './disclosure/accounting-request.js';
+import { AccountingSuspension } from './disclosure/accounting-suspension.js';
+import { Disclosure } from './disclosure/disclosure.js';
+import { ResearchProtocol } from './disclosure/research-protocol.js';
 import { ConsentForm } from './informed-consent/consent-form.js';
 import { InformedConsent } from './informed-consent/informed-consent.js';
 import { Organization } from './organization/organization.js';
@@ -27,4 +31,8 @@ export const nouns = [
   ConsentForm,
   InformedConsent,
   Attachment,
+  Disclosure,
+  AccountingRequest,
+  AccountingSuspension,
+  ResearchProtocol,
 ];

@@ -147,7 +147,7 @@ export class AppointmentReminders {
       purpose: 'PATADMIN',
       reason: null,
       idempotencyKey: null,
-      clientAddress: '127.0.0.1',
+      clientAddress: null,
     };
     const document = new Document(actor, facts, null);
     const { operations, answering } = this.services;

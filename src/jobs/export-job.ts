@@ -6,6 +6,7 @@ import type { Clock } from '../kernel/clock.js';
 import { Failure, type FailureCode } from '../kernel/failure.js';
 import { bareDraft } from '../ledger/record.js';
 import type { LedgerWriter } from '../ledger/writer.js';
+import type { Details } from '../operation/details.js';
 import { Document } from '../operation/document.js';
 import type { ExportFile } from '../operation/export-file.js';
 import type { ExportJobRow, ExportPosition, ExportProgress } from '../operation/export.store.js';
@@ -21,6 +22,7 @@ export interface ExportWorkServices {
   readonly exports: Exports;
   readonly ledger: LedgerWriter;
   readonly vault: Vault;
+  readonly details: Details;
   readonly clock: Clock;
 }
 
@@ -92,7 +94,7 @@ export class ExportWork {
       } catch (error) {
         throw error instanceof Failure && error.code === 'VERSION_CONFLICT' ? new ClaimLost() : error;
       } finally {
-        await document.flush(this.services.ledger);
+        await document.flush(this.services.ledger, this.services.details);
       }
       return done;
     } finally {
@@ -111,7 +113,7 @@ export class ExportWork {
   }
 
   private async writeChunks(job: ExportJobRow, file: ExportFile, stopping: AbortSignal): Promise<ExportJobRow> {
-    const { exports, ledger } = this.services;
+    const { exports, ledger, details } = this.services;
     const text = exportText(job.format, job.columns);
     let { rowsExpected, rowsWritten, last } = job;
     let fileVersion = job.fileVersion;
@@ -123,7 +125,7 @@ export class ExportWork {
       if (read === undefined || read === null) break;
       const { document, chunk } = read;
       const views = await chunk.views;
-      await document.flush(ledger);
+      await document.flush(ledger, details);
       await file.append(Buffer.from(text.rows(views)));
       rowsExpected = chunk.expected ?? rowsExpected;
       rowsWritten += views.length;
@@ -149,14 +151,14 @@ export class ExportWork {
 
   /** The chunk after this position, not recorded yet. A refusal is. */
   private async read(job: ExportJobRow, after: ExportPosition | null, count: boolean): Promise<ReadChunk | null> {
-    const { operations, ledger, vault } = this.services;
+    const { operations, ledger, vault, details } = this.services;
     const document = await this.document(job);
     try {
       const filter = openFilter(vault, job.tenant, job.id, job.filter);
       const input = { filter, columns: job.columns, after, count };
       return { document, chunk: await operations.run(exportPatients, document, input, selectFields(...job.columns)) };
     } catch (error) {
-      await document.flush(ledger);
+      await document.flush(ledger, details);
       throw error;
     }
   }

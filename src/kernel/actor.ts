@@ -51,6 +51,9 @@ export interface RequestFacts {
   readonly reason: string | null;
   /** `Idempotency-Key`, verbatim. */
   readonly idempotencyKey: string | null;
-  /** Peer address. Personal data: it may reach the rate limits, never a log. */
-  readonly clientAddress: string;
+  /**
+   * Address of the peer; null for commands and jobs. Personal data: it may reach the rate limits and the sealed details of
+   * the ledger, never a log.
+   */
+  readonly clientAddress: string | null;
 }

@@ -1,29 +1,21 @@
-import { createHmac, type KeyObject, timingSafeEqual } from 'node:crypto';
-import { encodeEntry } from '../../audit/entry.mjs';
-import { type CompactRange, leafHash, sha256 } from '../../audit/merkle.mjs';
+import type { KeyObject } from 'node:crypto';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import type { CompactRange } from '../../audit/merkle.mjs';
+import { DatabaseFault } from '../persistence/sqlstate.js';
 import type { Queryable, Statement } from '../persistence/statement.js';
+import { bigintArray, byteaArray, instantArray, textArray } from './binary-array.js';
 import { headForged, LedgerFault, rollbackDetected } from './fault.js';
 import { decodeRange, headHolds, headMac } from './head.js';
+import { appendLeaf, completeNodes, insertNodes, type TreeNode } from './nodes.js';
+import { type Position, type Reading, type RecordForm, RowCheck, unsequencedAfter, type UnsequencedRow } from './unsequenced.js';
+import { refuseReleased } from './writer-ending.js';
 
 /** Most entries of one pass: what one transaction hashes, inserts and commits. */
 export const LARGEST_PASS = 8_192;
-
-interface Position {
-  readonly xid: string;
-  readonly id: string;
-}
-
-interface EntryRow {
-  readonly id: string;
-  readonly xid: string;
-  readonly log: string;
-  readonly writer: string;
-  readonly number: string;
-  readonly recorded_at: Date;
-  readonly record: Buffer;
-  readonly record_hash: Buffer;
-  readonly mac: Buffer;
-}
+/** Entries that are hashed in one turn of the event loop, so that requests need not wait for a whole pass. */
+const TURN = 256;
+/** PostgreSQL has a record that is no UTF-8 text. */
+const NOT_TEXT = '22021';
 
 interface HeadRow {
   readonly log: string;
@@ -39,12 +31,12 @@ interface Head {
   readonly lastLeaf: Buffer;
 }
 
-interface Leaves {
-  readonly logs: string[];
+/** What a pass adds. */
+interface Growth {
+  readonly heads: Map<string, Head>;
   readonly indexes: number[];
-  readonly entryIds: string[];
-  readonly recordedAt: string[];
   readonly hashes: Buffer[];
+  readonly nodes: TreeNode[];
 }
 
 /**
@@ -57,8 +49,11 @@ export class Chain {
   private heads = new Map<string, Head>();
   /** Sizes that were committed for certain. The database may never show less. */
   private readonly committed = new Map<string, number>();
+  private readonly rows: RowCheck;
 
-  constructor(private readonly macKey: KeyObject) {}
+  constructor(private readonly macKey: KeyObject) {
+    this.rows = new RowCheck(macKey);
+  }
 
   /** Forgets what was read from the database: it may have changed through another leader. */
   forget(): void {
@@ -67,14 +62,23 @@ export class Chain {
   }
 
   /**
-   * One pass on a connection that holds the leader's lock. Takes only entries of transactions below the watermark:
-   * every transaction with a lower id has ended, so nothing can appear behind the position any more. Returns how many
-   * entries were sequenced; throws {@link LedgerFault} when the ledger is not what it should be.
+   * One pass on a connection that holds the leader's lock. Returns how many entries were sequenced; throws
+   * {@link LedgerFault} when the ledger is not what it should be. `restored`: see {@link unsequencedAfter}.
    */
-  async pass(session: Queryable): Promise<number> {
+  async pass(session: Queryable, { restored = false }: { restored?: boolean } = {}): Promise<number> {
+    if (this.position === null) await completeNodes(session);
+    try {
+      return await this.transaction(session, { form: 'text', restored });
+    } catch (error) {
+      if (!(error instanceof DatabaseFault) || error.sqlstate !== NOT_TEXT) throw error;
+      return this.transaction(session, { form: 'hex', restored });
+    }
+  }
+
+  private async transaction(session: Queryable, reading: Reading): Promise<number> {
     try {
       await session.query({ text: 'BEGIN ISOLATION LEVEL REPEATABLE READ', values: [] });
-      const count = await this.sequence(session);
+      const count = await this.sequence(session, reading);
       if (count === 0) await session.query({ text: 'COMMIT', values: [] });
       return count;
     } catch (error) {
@@ -84,32 +88,20 @@ export class Chain {
     }
   }
 
-  private async sequence(session: Queryable): Promise<number> {
+  private async sequence(session: Queryable, reading: Reading): Promise<number> {
     const position = (this.position ??= await readPosition(session));
-    const rows = await session.query<EntryRow>(entriesAfter(position));
+    const rows = await session.query<UnsequencedRow>(unsequencedAfter(position, reading, LARGEST_PASS));
     const last = rows.at(-1);
     if (last === undefined) return 0;
+    await refuseReleased(session, rows);
     await this.loadHeads(session, new Set(rows.map((row) => row.log)));
+    const growth = await this.grow(rows, reading.form);
+    const { heads } = growth;
 
-    const next = new Map<string, Head>();
-    const leaves: Leaves = { logs: [], indexes: [], entryIds: [], recordedAt: [], hashes: [] };
-    for (const row of rows) {
-      const head = next.get(row.log) ?? copy(this.heads.get(row.log));
-      if (head === undefined) throw new LedgerFault(row.log, 0, 'record', `The log ${row.log} was never started.`);
-      this.check(row, head.range.size);
-      const leaf = leafHash(encodeEntry(head.lastLeaf, row.record));
-      leaves.logs.push(row.log);
-      leaves.indexes.push(head.range.size);
-      leaves.entryIds.push(row.id);
-      leaves.recordedAt.push(row.recorded_at.toISOString());
-      leaves.hashes.push(leaf);
-      head.range.append(leaf);
-      next.set(row.log, { range: head.range, lastLeaf: leaf });
-    }
-
-    await session.query(insertLeaves(leaves));
-    const moved = await session.query<{ log: string }>(this.moveHeads(next));
-    for (const log of next.keys()) {
+    await session.query(insertLeaves(rows, growth));
+    await insertNodes(session, growth.nodes);
+    const moved = await session.query<{ log: string }>(this.moveHeads(heads));
+    for (const log of heads.keys()) {
       if (moved.some((row) => row.log === log)) continue;
       const size = this.heads.get(log)?.range.size ?? 0;
       throw new LedgerFault(log, size, 'consistency', `The head of log ${log} is not the one that was written last.`);
@@ -118,38 +110,30 @@ export class Chain {
     if (stepped.length !== 1) throw new Error('The position of the sequencer was moved by somebody else.');
     await session.query({ text: 'COMMIT', values: [] });
 
-    this.position = { xid: last.xid, id: last.id };
-    for (const [log, head] of next) {
+    this.position = { ...position, xid: last.xid, id: last.id };
+    for (const [log, head] of heads) {
       this.heads.set(log, head);
       this.committed.set(log, head.range.size);
     }
     return rows.length;
   }
 
-  /** Before a record is sealed for good: are these the bytes that the writer made, in the row that it made? */
-  private check(row: EntryRow, index: number): void {
-    const bytesHold = sha256(row.record).equals(row.record_hash);
-    const macHolds = timingSafeEqual(createHmac('sha256', this.macKey).update(row.record).digest(), row.mac);
-    if (!bytesHold || !macHolds) {
-      const what = bytesHold ? 'MAC' : 'hash';
-      throw new LedgerFault(
-        row.log,
-        index,
-        'record',
-        `Entry row ${row.id} of log ${row.log} does not match its ${what}.`,
-      );
+  /** Checks every row and puts it behind the one before. Nothing of this chain changes until it is committed. */
+  private async grow(rows: readonly UnsequencedRow[], form: RecordForm): Promise<Growth> {
+    const growth: Growth = { heads: new Map(), indexes: [], hashes: [], nodes: [] };
+    for (let place = 0; place < rows.length; place++) {
+      if (place % TURN === TURN - 1) await nextTurn();
+      const row = rows[place] as UnsequencedRow;
+      const head = growth.heads.get(row.log) ?? copy(this.heads.get(row.log));
+      if (head === undefined) throw new LedgerFault(row.log, 0, 'record', `The log ${row.log} was never started.`);
+      const { range } = head;
+      const leaf = Buffer.from(this.rows.leaf(row, form, head.lastLeaf, range.size), 'latin1');
+      growth.indexes.push(range.size);
+      growth.hashes.push(leaf);
+      growth.heads.set(row.log, { range, lastLeaf: leaf });
+      for (const tile of appendLeaf(range, leaf)) growth.nodes.push({ log: row.log, ...tile });
     }
-    // In canonical JSON these members stand in this order, and no quote inside a text is without a backslash.
-    const place = `,"log":"${row.log}","number":${row.number},"operation":"`;
-    const end = `,"writer":"${row.writer}"}`;
-    if (!row.record.includes(place) || !row.record.subarray(-end.length).equals(Buffer.from(end))) {
-      throw new LedgerFault(
-        row.log,
-        index,
-        'record',
-        `Entry row ${row.id} of log ${row.log} is not where its record says.`,
-      );
-    }
+    return growth;
   }
 
   private async loadHeads(session: Queryable, logs: ReadonlySet<string>): Promise<void> {
@@ -202,36 +186,31 @@ function copy(head: Head | undefined): Head | undefined {
 }
 
 async function readPosition(session: Queryable): Promise<Position> {
-  const [row] = await session.query<{ last_xid: string; last_id: string }>({
-    text: 'SELECT last_xid, last_id FROM ledger_sequence',
+  const [row] = await session.query<{ last_xid: string; last_id: string; restored_id: string }>({
+    text: 'SELECT last_xid, last_id, restored_id FROM ledger_sequence',
     values: [],
   });
   if (row === undefined) throw new Error('The table ledger_sequence has lost its row.');
-  return { xid: row.last_xid, id: row.last_id };
+  return { xid: row.last_xid, id: row.last_id, restoredId: row.restored_id };
 }
 
-function entriesAfter(position: Position): Statement {
-  return {
-    name: 'ledger_entries_after',
-    text:
-      'SELECT id, xid, log, writer, number, recorded_at, record, record_hash, mac FROM ledger_entry ' +
-      'WHERE (xid, id) > ($1::xid8, $2::bigint) AND xid < pg_snapshot_xmin(pg_current_snapshot()) ' +
-      `ORDER BY xid, id LIMIT ${LARGEST_PASS}`,
-    values: [position.xid, position.id],
-  };
-}
-
-function insertLeaves(leaves: Leaves): Statement {
+function insertLeaves(rows: readonly UnsequencedRow[], { indexes, hashes }: Growth): Statement {
   return {
     name: 'ledger_insert_leaves',
     text:
       'INSERT INTO ledger_leaf (log, idx, entry_id, recorded_at, leaf) ' +
       'SELECT * FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::timestamptz[], $5::bytea[])',
-    values: [leaves.logs, leaves.indexes, leaves.entryIds, leaves.recordedAt, leaves.hashes],
+    values: [
+      textArray(rows.map((row) => row.log)),
+      bigintArray(indexes),
+      bigintArray(rows.map((row) => Number(row.id))),
+      instantArray(rows.map((row) => Math.round(Number(row.at) * 1_000_000))),
+      byteaArray(hashes),
+    ],
   };
 }
 
-function movePosition(from: Position, to: Position): Statement {
+function movePosition(from: Position, to: { xid: string; id: string }): Statement {
   return {
     name: 'ledger_move_position',
     text:

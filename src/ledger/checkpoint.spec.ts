@@ -41,7 +41,7 @@ describe('the checkpoint', () => {
     await store.writeRange('T-CN', Buffer.alloc(32));
     await filled(300);
     await filled(0);
-    expect((await store.read('T-CN'))?.split('\n')[1]).toBe('304');
+    expect((await store.read('T-CN'))?.split('\n')[1]).toBe('306');
   });
 });
 

@@ -5,12 +5,15 @@ import type { CheckpointStore } from './checkpoint-store.js';
 import { headForged, LedgerFault, rollbackDetected } from './fault.js';
 import { decodeRange, headHolds } from './head.js';
 import type { LedgerKeys } from './keys.js';
+import type { Publication } from './publication.js';
 
 export interface CheckpointerOptions {
   /** A role that may read the ledger's tables. */
   readonly database: { query<Row>(tenant: null, statement: Statement): Promise<Row[]> };
   readonly store: CheckpointStore;
   readonly keys: LedgerKeys;
+  /** Asks witnesses and shows auditors what is stored; absent: the stored checkpoint is what auditors are shown. */
+  readonly publication?: Publication;
 }
 
 interface HeadRow {
@@ -36,12 +39,15 @@ const PAGE = 4_096;
  */
 export class Checkpointer {
   private signed = new Map<string, Signed>();
+  /** A witness has shown that this ledger went back in time: nothing more is signed until `verify` finds otherwise. */
+  private stopped: LedgerFault | null = null;
 
   constructor(private readonly options: CheckpointerOptions) {}
 
   /**
-   * Compares every stored checkpoint with the database, from the store, not from memory. Throws a {@link LedgerFault}
-   * ("ledger rollback detected …") when a log does not extend what was signed for it: then nothing may be written.
+   * Compares every stored checkpoint with the database, from the store, not from memory, and with what witnesses hold.
+   * Throws a {@link LedgerFault} ("ledger rollback detected …") when a log does not extend what was signed for it: then
+   * nothing may be written.
    */
   async verify(): Promise<void> {
     this.signed = new Map();
@@ -50,10 +56,18 @@ export class Checkpointer {
       if (head !== undefined) await this.extend(log, signed.range.clone(), head);
       this.signed.set(log, signed);
     }
+    const logs = (await this.heads()).map(({ log }) => [log, null] as const);
+    const notes = [...this.signed].map(([log, { note }]) => [log, note] as const);
+    await this.options.publication?.verify(new Map([...logs, ...notes]));
+    this.stopped = null;
   }
 
-  /** Signs and stores a checkpoint for every log that grew since its last one. Returns the sizes that are signed. */
+  /**
+   * Signs and stores a checkpoint for every log that grew since its last one, then shows what is stored, with cosignatures,
+   * to auditors. Returns the sizes that are signed. The first part is done when the second fails.
+   */
   async publish(): Promise<ReadonlyMap<string, number>> {
+    if (this.stopped !== null) throw this.stopped;
     for (const head of await this.heads()) {
       const { log } = head;
       if (Number(head.size) === 0) continue;
@@ -63,6 +77,11 @@ export class Checkpointer {
       if (size < signed.range.size) throw rollbackDetected(log, signed.range.size, size);
       if (size > signed.range.size) await this.sign(log, signed, head);
     }
+    const notes = [...this.signed].flatMap(([log, { note }]) => (note === null ? [] : [[log, note] as const]));
+    await this.options.publication?.show(new Map(notes)).catch((error: unknown) => {
+      if (error instanceof LedgerFault) this.stopped = error;
+      throw error;
+    });
     return new Map([...this.signed].map(([log, { range }]) => [log, range.size]));
   }
 
@@ -135,7 +154,7 @@ export class Checkpointer {
   private async grow(log: string, range: CompactRange, size: number): Promise<CompactRange> {
     while (range.size < size) {
       const rows = await this.options.database.query<{ idx: string; leaf: Buffer }>(null, {
-        name: 'ledger_leaves',
+        name: 'ledger_leaves_between',
         text: 'SELECT idx, leaf FROM ledger_leaf WHERE log = $1 AND idx >= $2 AND idx < $3 ORDER BY idx LIMIT $4',
         values: [log, range.size, size, PAGE],
       });

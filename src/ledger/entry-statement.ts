@@ -1,4 +1,6 @@
 import type { Statement } from '../persistence/statement.js';
+import { bigintArray, byteaArray, instantArray, textArray } from './binary-array.js';
+import type { SealedDetail } from './record.js';
 
 /** A record with everything that its row needs. The bytes are final: what is hashed is what is stored. */
 export interface PreparedRecord {
@@ -9,48 +11,56 @@ export interface PreparedRecord {
   readonly bytes: Buffer;
   /** SHA-256 of the bytes. */
   readonly hash: Buffer;
-  /** HMAC-SHA-256 of the bytes under the writers' key. */
+  /** HMAC-SHA-256 of the bytes under the writer's key of this log. */
   readonly mac: Buffer;
   readonly recordedAt: Date;
+  /** Stored beside the record, by the same statement. */
+  readonly sealed: SealedDetail | null;
 }
 
 /** Pushes a parameter and returns its place: `$n`. */
 export type Bind = (value: unknown) => string;
 
-const COLUMNS = 'log, writer, number, recorded_at, record, record_hash, mac';
+const ENTRY = 'log, writer, number, recorded_at, record, record_hash, mac';
+const DETAIL = 'log, writer, number, recorded_at, key, ciphertext';
 
 /**
  * The INSERT of one record, to stand in a larger statement. `from` names a CTE (`FROM changed`): the record is then
  * inserted only when that CTE has a row, and once however many it has.
  */
 export function insertionText(record: PreparedRecord, bind: Bind, from?: string): string {
-  const values = valuesOf(record, bind);
-  const source = from === undefined ? `VALUES (${values})` : `SELECT ${values} ${from} LIMIT 1`;
-  return `INSERT INTO ledger_entry (${COLUMNS}) ${source}`;
+  const values =
+    `${placeOf(record, bind)}, ${bind(record.bytes)}::bytea, ${bind(record.hash)}::bytea, ` +
+    `${bind(record.mac)}::bytea`;
+  return `INSERT INTO ledger_entry (${ENTRY}) ${sourceOf(values, from)}`;
 }
 
-function valuesOf(record: PreparedRecord, bind: Bind): string {
-  return (
-    `${bind(record.log)}::text, ${bind(record.writer)}::text, ${bind(record.number)}::bigint, ` +
-    `${bind(record.recordedAt)}::timestamptz, ${bind(record.bytes)}::bytea, ${bind(record.hash)}::bytea, ` +
-    `${bind(record.mac)}::bytea`
-  );
+/** The INSERT of a record's sealed details, likewise; null for a record without. Both go into one statement. */
+export function detailInsertionText(record: PreparedRecord, bind: Bind, from?: string): string | null {
+  if (record.sealed === null) return null;
+  const { key, ciphertext } = record.sealed;
+  const values = `${placeOf(record, bind)}, ${bind(key)}::text, ${bind(ciphertext)}::bytea`;
+  return `INSERT INTO ledger_detail (${DETAIL}) ${sourceOf(values, from)}`;
 }
 
-const INSERT_ENTRIES =
-  `INSERT INTO ledger_entry (${COLUMNS}) SELECT * FROM ` +
+function placeOf({ log, writer, number, recordedAt }: PreparedRecord, bind: Bind): string {
+  return `${bind(log)}::text, ${bind(writer)}::text, ${bind(number)}::bigint, ${bind(recordedAt)}::timestamptz`;
+}
+
+function sourceOf(values: string, from: string | undefined): string {
+  return from === undefined ? `VALUES (${values})` : `SELECT ${values} ${from} LIMIT 1`;
+}
+
+const ENTRIES =
+  `INSERT INTO ledger_entry (${ENTRY}) SELECT * FROM ` +
   `unnest($1::text[], $2::text[], $3::bigint[], $4::timestamptz[], $5::bytea[], $6::bytea[], $7::bytea[])`;
+const DETAILS =
+  `INSERT INTO ledger_detail (${DETAIL}) SELECT * FROM ` +
+  `unnest($8::text[], $9::text[], $10::bigint[], $11::timestamptz[], $12::text[], $13::bytea[])`;
 
-/** Above this, arrays: a text for every number of records would fill the connections with prepared statements. */
-const MOST_LISTED = 16;
-
-/**
- * Inserts records in the order given, all or none; a number that is taken fails the whole statement. Few records are
- * listed one by one, because the driver has to write an array of bytes as one long text.
- */
+/** Inserts records in the order given with their details, all or none; a number that is taken fails the statement. */
 export function insertEntries(records: readonly PreparedRecord[]): Statement {
-  if (records.length <= MOST_LISTED) return listEntries(records);
-  return { name: 'ledger_insert', text: INSERT_ENTRIES, values: columns(records) };
+  return insertion(records, '', 'ledger_insert');
 }
 
 /**
@@ -59,32 +69,36 @@ export function insertEntries(records: readonly PreparedRecord[]): Statement {
  * named, because naming one needs SELECT on its columns.
  */
 export function insertMissingEntries(records: readonly PreparedRecord[]): Statement {
-  return {
-    name: 'ledger_insert_missing',
-    text: `${INSERT_ENTRIES} ON CONFLICT DO NOTHING`,
-    values: columns(records),
-  };
+  return insertion(records, ' ON CONFLICT DO NOTHING', 'ledger_insert_missing');
 }
 
-function listEntries(records: readonly PreparedRecord[]): Statement {
-  const values: unknown[] = [];
-  const bind = (value: unknown) => `$${values.push(value)}`;
-  const rows = records.map((record) => `(${valuesOf(record, bind)})`);
+function insertion(records: readonly PreparedRecord[], otherwise: string, name: string): Statement {
+  const detailed = records.filter((record) => record.sealed !== null);
+  const values = [
+    ...placesOf(records),
+    byteaArray(records.map((record) => record.bytes)),
+    byteaArray(records.map((record) => record.hash)),
+    byteaArray(records.map((record) => record.mac)),
+  ];
+  if (detailed.length === 0) return { name, text: ENTRIES + otherwise, values };
+  const details = detailed.map((record) => record.sealed as SealedDetail);
+  values.push(
+    ...placesOf(detailed),
+    textArray(details.map((detail) => detail.key)),
+    byteaArray(details.map((detail) => detail.ciphertext)),
+  );
   return {
-    name: `ledger_insert_${records.length}`,
-    text: `INSERT INTO ledger_entry (${COLUMNS}) VALUES ${rows.join(', ')}`,
+    name: `${name}_detailed`,
+    text: `WITH detail AS (${DETAILS}${otherwise}) ${ENTRIES}${otherwise}`,
     values,
   };
 }
 
-function columns(records: readonly PreparedRecord[]): unknown[] {
+function placesOf(records: readonly PreparedRecord[]): Buffer[] {
   return [
-    records.map((record) => record.log),
-    records.map((record) => record.writer),
-    records.map((record) => record.number),
-    records.map((record) => record.recordedAt.toISOString()),
-    records.map((record) => record.bytes),
-    records.map((record) => record.hash),
-    records.map((record) => record.mac),
+    textArray(records.map((record) => record.log)),
+    textArray(records.map((record) => record.writer)),
+    bigintArray(records.map((record) => record.number)),
+    instantArray(records.map((record) => record.recordedAt.getTime() * 1000)),
   ];
 }

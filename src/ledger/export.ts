@@ -1,96 +1,190 @@
-import { mkdir, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rename, rm, rmdir, stat, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { encodeBundle, encodeEntry, LARGEST_RECORD, ZERO_LEAF } from '../../audit/entry.mjs';
-import { HASH_SIZE } from '../../audit/merkle.mjs';
-import { parseCheckpoint, splitNote, vkey } from '../../audit/note.mjs';
-import { entriesPath, TILE_WIDTH, TileWriter } from '../../audit/tiles.mjs';
+import { verifyConsistency } from '../../audit/merkle.mjs';
+import { type Checkpoint, parseCheckpoint, splitNote } from '../../audit/note.mjs';
+import { TILE_WIDTH } from '../../audit/tiles.mjs';
 import { Failure } from '../kernel/failure.js';
-import type { Database } from '../persistence/database.js';
-import type { CheckpointStore } from './checkpoint-store.js';
-import type { LedgerKeys } from './keys.js';
+import { encodeHashes, encodeRows, type LogFiles, type PublishedCheckpoint } from './log-files.js';
+import { hashesAt, type LogPlace, logPath, logPlaces } from './log-path.js';
+import { consistencyProof } from './proof.js';
 
-export interface ExportSource {
-  /** A role that may read the ledger's tables. */
-  readonly database: Database;
-  readonly store: CheckpointStore;
-  readonly keys: LedgerKeys;
+export interface ExportOptions {
+  /** Leaves the sealed details out; the verifier then demands none. */
+  readonly withoutDetails?: boolean;
+  /** Is told again and again how many of all entries are written. */
+  readonly progress?: (done: number, size: number) => void;
 }
 
-interface Row {
-  readonly idx: string;
-  readonly leaf: Buffer;
-  /** Null: the leaf is there, its entry is not. */
-  readonly record: Buffer | null;
-}
-
-const PAGE = 4_096;
-const MISSING = Buffer.alloc(0);
-const NO_HASH = Buffer.alloc(HASH_SIZE);
+/** Bundles that are read at once. */
+const BUNDLES = 8;
+const BESIDE_ENTRIES = ['entries', 'mac', 'detail'] as const;
 
 /**
- * Dumps a log to a directory of files (c2sp.org/tlog-tiles) that `audit/verify.mjs` reads: the stored checkpoint, and
- * everything it covers. The rows go out as they are, unchecked and unrepaired: an entry that is not there becomes one of
- * length zero, tiles are made of the stored leaf hashes and not of the records, so that the verifier can tell which of
- * the two was changed. Memory does not grow with the log. Returns the number of entries that the checkpoint covers;
- * throws NOT_FOUND for a log without a checkpoint.
+ * Writes a log as a directory of files that `audit/verify.mjs` reads: the published checkpoint and everything it covers, as
+ * it is stored, unchecked (see {@link LogFiles}). Goes on in a directory that holds an earlier state of the same log: full
+ * files that are there stay. The checkpoint comes last, so that a directory whose export was interrupted verifies as what
+ * it was before, or not at all. Memory does not grow with the log. Returns the number of entries that the checkpoint covers.
+ * Throws NOT_FOUND for a log without a checkpoint, BAD_USER_INPUT for a directory in which something else lies.
  */
-export async function exportLog(source: ExportSource, log: string, directory: string): Promise<number> {
-  const note = await source.store.read(log);
-  if (note === null) {
+export async function exportLog(
+  files: LogFiles,
+  log: string,
+  directory: string,
+  options: ExportOptions = {},
+): Promise<number> {
+  const published = await files.published(log);
+  if (published === null) {
     throw new Failure('NOT_FOUND', `There is no log ${log} with a checkpoint.`, 'Check the code of the tenant.');
   }
-  const { size } = parseCheckpoint(splitNote(note).text);
-  const signer = source.keys.signer(log);
-  await write(directory, 'checkpoint', note);
-  await write(directory, 'log.vkey', `${vkey(signer.name, signer.privateKey)}\n`);
+  const { note, size } = published;
+  const target = new Target(directory);
+  const earlier = await earlierState(files, log, published, target);
+  for (const name of ['log.vkey', 'writer.keys', 'minimum']) {
+    const text = await files.text(log, name);
+    if (text !== null) await target.write(name, text);
+  }
+  if (options.withoutDetails) await rm(join(directory, 'detail'), { recursive: true, force: true });
 
-  const tiles = new TileWriter();
-  let bundle: Buffer[] = [];
-  let previous: Buffer = ZERO_LEAF;
-  const append = async (leaf: Buffer, record: Buffer | null): Promise<void> => {
-    const whole = record !== null && record.length > 0 && record.length <= LARGEST_RECORD;
-    bundle.push(whole ? encodeEntry(previous, record) : MISSING);
-    previous = leaf;
-    for (const tile of tiles.append(leaf)) await write(directory, tile.path, tile.data);
-    if (bundle.length < TILE_WIDTH) return;
-    await write(directory, entriesPath(tiles.size / TILE_WIDTH - 1), encodeBundle(bundle));
-    bundle = [];
-  };
-
-  for await (const rows of pages(source.database, log, size)) {
-    for (const row of rows) {
-      while (tiles.size < Number(row.idx)) await append(NO_HASH, null);
-      await append(row.leaf, row.record);
+  await writeBundles(files, log, size, target, options);
+  for (let level = 1; hashesAt(size, level) > 0; level++) {
+    for (const place of logPlaces('tile', level, size)) {
+      if (await target.keeps(place)) continue;
+      await target.write(logPath(place), await files.bytes(log, place));
     }
   }
-  while (tiles.size < size) await append(NO_HASH, null);
-  for (const tile of tiles.partials()) await write(directory, tile.path, tile.data);
-  if (bundle.length > 0) {
-    await write(directory, entriesPath(Math.floor(size / TILE_WIDTH), bundle.length), encodeBundle(bundle));
-  }
+  await target.write('checkpoint', note);
+  if (earlier !== null) await removeOutgrown(target, earlier.size, size);
   return size;
 }
 
-/** The rows of a log by index, a page at a time; every page begins where the last one ended. */
-async function* pages(database: Database, log: string, size: number): AsyncGenerator<Row[]> {
-  for (let next = 0; next < size;) {
-    const rows = await database.query<Row>(null, {
-      name: 'ledger_export',
-      text:
-        'SELECT leaf.idx, leaf.leaf, entry.record FROM ledger_leaf AS leaf ' +
-        'LEFT JOIN ledger_entry AS entry ON entry.id = leaf.entry_id AND entry.recorded_at = leaf.recorded_at ' +
-        'WHERE leaf.log = $1 AND leaf.idx >= $2 AND leaf.idx < $3 ORDER BY leaf.idx LIMIT $4',
-      values: [log, next, size, PAGE],
-    });
-    yield rows;
-    const last = rows.at(-1);
-    if (last === undefined) return;
-    next = Number(last.idx) + 1;
+/** Level 0 and what lies beside it, a few bundles at a time; those that are whole in the directory are not even read. */
+async function writeBundles(
+  files: LogFiles,
+  log: string,
+  size: number,
+  target: Target,
+  { withoutDetails = false, progress }: ExportOptions,
+): Promise<void> {
+  const beside = BESIDE_ENTRIES.filter((kind) => kind !== 'detail' || !withoutDetails);
+  const minimum = await files.minimum(log);
+  // What was pruned after its retention is not looked for; its hashes stay.
+  const kindsAt = (index: number) => (index * TILE_WIDTH < minimum ? [] : beside);
+  let page: LogPlace[] = [];
+  const flush = async () => {
+    const [first, last] = [page[0], page.at(-1)];
+    if (first === undefined || last === undefined) return;
+    const start = first.index * TILE_WIDTH;
+    const rows = await files.rows(log, start, last.index * TILE_WIDTH + last.width - start);
+    for (const { index, width } of page) {
+      const own = rows.slice(index * TILE_WIDTH - start, index * TILE_WIDTH - start + width);
+      const leaves = own.map(({ leaf }) => leaf);
+      const tile = { kind: 'tile', level: 0, index, width } as const;
+      await Promise.all([
+        target.add(tile, () => encodeHashes(leaves, width)),
+        ...kindsAt(index).map((kind) => target.add({ kind, level: 0, index, width }, () => encodeRows(kind, own))),
+      ]);
+    }
+    page = [];
+  };
+  for (const place of logPlaces('tile', 0, size)) {
+    const all = [place, ...kindsAt(place.index).map((kind) => ({ ...place, kind }))];
+    const kept = await Promise.all(all.map((one) => target.keeps(one)));
+    if (kept.includes(false)) page.push(place);
+    if (page.length === BUNDLES || kept.every(Boolean)) await flush();
+    progress?.(place.index * TILE_WIDTH + place.width, size);
+  }
+  await flush();
+}
+
+/** What lies in the directory already, as its checkpoint says it; null where no export was finished in it. */
+async function earlierState(
+  files: LogFiles,
+  log: string,
+  published: PublishedCheckpoint,
+  target: Target,
+): Promise<Checkpoint | null> {
+  const [key, note] = await Promise.all([target.text('log.vkey'), target.text('checkpoint')]);
+  if (key !== null && key.trim() !== files.vkey(log)) throw foreign('It holds the key of another log.');
+  if (note === null) return null;
+  const earlier = checkpointOf(note);
+  if (earlier?.origin !== published.origin) throw foreign('It holds the checkpoint of another log.');
+  if (earlier.size > published.size) throw foreign('It holds more entries than the log has now.');
+  if (earlier.size === 0) return earlier;
+  try {
+    const [from, to] = [earlier.size, published.size];
+    const proof = await consistencyProof(files, log, from, to);
+    verifyConsistency({ from, to, fromRoot: earlier.root, toRoot: published.root, proof });
+  } catch {
+    throw foreign('It holds another history of the log, or the database does.');
+  }
+  return earlier;
+}
+
+/** Partial files of an earlier state that are full or wider now. */
+async function removeOutgrown(target: Target, before: number, size: number): Promise<void> {
+  for (let level = 0; hashesAt(before, level) > 0; level++) {
+    const had = hashesAt(before, level);
+    const width = had % TILE_WIDTH;
+    if (width === 0 || had === hashesAt(size, level)) continue;
+    const kinds = level === 0 ? (['tile', ...BESIDE_ENTRIES] as const) : (['tile'] as const);
+    for (const kind of kinds) {
+      await target.remove(logPath({ kind, level, index: Math.floor(had / TILE_WIDTH), width }));
+    }
   }
 }
 
-async function write(directory: string, path: string, content: string | Buffer): Promise<void> {
-  const target = join(directory, path);
-  await mkdir(dirname(target), { recursive: true });
-  await writeFile(target, content);
+function checkpointOf(note: string): Checkpoint | null {
+  try {
+    return parseCheckpoint(splitNote(note).text);
+  } catch {
+    return null;
+  }
+}
+
+function foreign(why: string): Failure {
+  return new Failure('BAD_USER_INPUT', `The directory is not of this log. ${why}`, 'Give an empty directory.');
+}
+
+/** The directory that is written. Every file appears whole, under its name, or not at all. */
+class Target {
+  private readonly made = new Set<string>();
+
+  constructor(private readonly directory: string) {}
+
+  /** Whether the file is full and there: then it is what it always will be. */
+  async keeps(place: LogPlace): Promise<boolean> {
+    if (place.width < TILE_WIDTH) return false;
+    return stat(join(this.directory, logPath(place))).then(
+      (found) => found.isFile(),
+      () => false,
+    );
+  }
+
+  async add(place: LogPlace, content: () => Buffer): Promise<void> {
+    if (!(await this.keeps(place))) await this.write(logPath(place), content());
+  }
+
+  async write(path: string, content: string | Buffer): Promise<void> {
+    const target = join(this.directory, path);
+    const folder = dirname(target);
+    if (!this.made.has(folder)) {
+      await mkdir(folder, { recursive: true });
+      this.made.add(folder);
+    }
+    await writeFile(`${target}.new`, content);
+    await rename(`${target}.new`, target);
+  }
+
+  text(path: string): Promise<string | null> {
+    return readFile(join(this.directory, path), 'utf8').catch((error: NodeJS.ErrnoException) => {
+      if (error.code === 'ENOENT') return null;
+      throw error;
+    });
+  }
+
+  /** Removes a partial file, and the folder of its kind when that was the last one. */
+  async remove(path: string): Promise<void> {
+    await rm(join(this.directory, path), { force: true });
+    await rmdir(dirname(join(this.directory, path))).catch(() => undefined);
+  }
 }

@@ -26,11 +26,12 @@ export function headForged(log: string, index: number): LedgerFault {
 }
 
 /** The database holds less than was signed: a restore of an older state, or a truncated log. */
-export function rollbackDetected(log: string, stored: number, found: number): LedgerFault {
+export function rollbackDetected(log: string, stored: number, found: number, holder = 'the store'): LedgerFault {
+  const checkpoint = holder === 'the store' ? 'the stored checkpoint' : `the checkpoint that ${holder} holds`;
   return new LedgerFault(
     log,
     found,
     'consistency',
-    `ledger rollback detected: the stored checkpoint of log ${log} covers ${stored} entries, the database has ${found}.`,
+    `ledger rollback detected: ${checkpoint} of log ${log} covers ${stored} entries, the database has ${found}.`,
   );
 }

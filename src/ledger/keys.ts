@@ -13,8 +13,11 @@ export interface LogSigner {
 export interface LedgerKeys {
   /** HMAC-SHA-256 key of the writers: who has only the database cannot invent an entry before it is sequenced. */
   readonly macKey: KeyObject;
-  /** The Ed25519 key of a log; made when the log is first named. */
-  signer(log: string): LogSigner;
+  /**
+   * The Ed25519 key of a log; made when the log is first named. In the name of the incarnation that these keys are for, or of
+   * another one.
+   */
+  signer(log: string, incarnation?: number): LogSigner;
 }
 
 const LOG_NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
@@ -29,9 +32,10 @@ export function requireLogName(log: string): string {
 /**
  * Keys in files of one directory, mode 0600, made where they are missing: `ledger-mac.key` (32 bytes, hexadecimal) and
  * `ledger-<log>.pem` (Ed25519, PKCS #8). Whoever reads these files can write a ledger that verifies: the production
- * profile keeps them away from the database's administrators. `originPrefix` is the part of the origin before the log.
+ * profile keeps them away from the database's administrators. `originPrefix` is the part of the origin before the log;
+ * `current` is the incarnation of the ledger, which the checkpoint store knows.
  */
-export function fileLedgerKeys(directory: string, originPrefix = 'custodia.local'): LedgerKeys {
+export function fileLedgerKeys(directory: string, originPrefix = 'custodia.local', current = 1): LedgerKeys {
   mkdirSync(directory, { recursive: true, mode: 0o700 });
   const macText = readOrCreate(
     join(directory, 'ledger-mac.key'),
@@ -39,21 +43,30 @@ export function fileLedgerKeys(directory: string, originPrefix = 'custodia.local
   );
   const macBytes = Buffer.from(macText.trim(), 'hex');
   if (macBytes.length !== MAC_KEY_BYTES) throw noKey('ledger-mac.key');
-  const signers = new Map<string, LogSigner>();
+  const signingKeys = new Map<string, KeyObject>();
   return {
     macKey: createSecretKey(macBytes),
-    signer(log) {
-      const known = signers.get(log);
-      if (known !== undefined) return known;
+    signer(log, incarnation = current) {
       const file = `ledger-${requireLogName(log)}.pem`;
-      const pem = readOrCreate(join(directory, file), () =>
-        generateKeyPairSync('ed25519').privateKey.export({ format: 'pem', type: 'pkcs8' }).toString(),
-      );
-      const signer = { name: `${originPrefix}/${log}`, privateKey: privateKeyOf(pem, file) };
-      signers.set(log, signer);
-      return signer;
+      let privateKey = signingKeys.get(log);
+      if (privateKey === undefined) {
+        const pem = readOrCreate(join(directory, file), () =>
+          generateKeyPairSync('ed25519').privateKey.export({ format: 'pem', type: 'pkcs8' }).toString(),
+        );
+        privateKey = privateKeyOf(pem, file);
+        signingKeys.set(log, privateKey);
+      }
+      return { name: originOf(originPrefix, log, incarnation), privateKey };
     },
   };
+}
+
+/**
+ * The origin of a log, which is the name of its key. After a declared restore it is another log for everybody who compares
+ * checkpoints: what the same key signed for the same origin must never contradict itself.
+ */
+function originOf(prefix: string, log: string, incarnation: number): string {
+  return incarnation === 1 ? `${prefix}/${log}` : `${prefix}/${log}/${incarnation}`;
 }
 
 function privateKeyOf(pem: string, file: string): KeyObject {

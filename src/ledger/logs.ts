@@ -3,17 +3,17 @@ import type { Database } from '../persistence/database.js';
 import { headMac } from './head.js';
 import type { LedgerKeys } from './keys.js';
 import { requireLogName } from './keys.js';
-import { bareDraft } from './record.js';
 import type { LedgerWriter } from './writer.js';
 
 /** The log of what belongs to no tenant: sign-ins to unknown tenants, policies, keys. */
 export const SYSTEM_LOG = 'system';
 
 /**
- * Starts a log, once: its head, and as its first entry the START record with suite and origin. To be awaited before any
- * other record of the log. Runs as the sequencer's role; the head's transaction stays open until START is durable, so
- * of two processes that start the same log one waits and then finds it started. A crash after START, before the head's
- * COMMIT, leaves an entry without a head: the next call adds the head and no second START.
+ * Starts a log, once: its head, and as its first entry the START record with suite and origin; registers this process's
+ * writer in it, by START or after it. To be awaited before any other record of the log. Runs as the sequencer's role; the
+ * head's transaction stays open until START is durable, so of two processes that start the same log one waits and then
+ * finds it started. A crash after START, before the head's COMMIT, leaves an entry without a head: the next call adds the
+ * head and no second START.
  */
 export async function createLog(
   sequencer: Database,
@@ -40,8 +40,9 @@ export async function createLog(
       values: [log, ZERO_LEAF, incarnation, headMac(keys.macKey, empty)],
     });
     if (started.length > 0) return;
-    await writer.append(bareDraft(log, 'start', 'START', '-'), { suite: SUITE, origin: keys.signer(log).name });
+    await writer.register(log, { suite: SUITE, origin: keys.signer(log).name });
   });
+  await writer.register(log);
 }
 
 /** Names of the logs that have a head, sorted; it becomes visible once START is durable. Needs a role that may read. */
@@ -52,14 +53,4 @@ export async function listLogs(database: Database): Promise<string[]> {
     values: [],
   });
   return rows.map((row) => row.log);
-}
-
-/** The number of this ledger's life: raised, with new START records, after a restore from a dump. */
-export async function readIncarnation(database: Database): Promise<number> {
-  const [row] = await database.query<{ incarnation: number }>(null, {
-    text: 'SELECT incarnation FROM ledger_sequence',
-    values: [],
-  });
-  if (row === undefined) throw new Error('The table ledger_sequence has lost its row.');
-  return row.incarnation;
 }

@@ -1,16 +1,21 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { spawn } from 'node:child_process';
+import { createHmac } from 'node:crypto';
+import { once } from 'node:events';
 import { setTimeout as pause } from 'node:timers/promises';
 import { ledgerOptions, readDraft, tamper, testLedger } from '../../test/support/ledger.js';
 import { testDatabase, type TestDatabase } from '../../test/support/postgres.js';
 import { encodeEntry, ZERO_LEAF } from '../../audit/entry.mjs';
-import { CompactRange, leafHash } from '../../audit/merkle.mjs';
-import { SystemClock } from '../kernel/clock.js';
+import { CompactRange, leafHash, sha256 } from '../../audit/merkle.mjs';
+import { ManualClock } from '../kernel/clock.js';
 import { DatabaseFault } from '../persistence/sqlstate.js';
 import type { Statement } from '../persistence/statement.js';
 import { Chain } from './chain.js';
+import { LagWatch } from './lag.js';
 import { createLog } from './logs.js';
+import { encodeRecord } from './record.js';
 import { Sequencer } from './sequencer.js';
-import { connectTo, type Session } from './session.js';
+import { connectTo, LEADER_LOCK, type Session } from './session.js';
 import { LedgerWriter } from './writer.js';
 
 let database: TestDatabase;
@@ -62,7 +67,24 @@ async function checkLedger(): Promise<number> {
     expect(head.compact_range).toEqual(Buffer.concat(end.range.hashes));
   }
   expect(rows.length).toBe(Number(entries[0]?.count));
+  await checkNodes();
   return rows.length;
+}
+
+/** The roots of full tiles, each computed from its leaves alone. */
+async function checkNodes(): Promise<void> {
+  const { rows: leaves } = await database.owner.query<{ log: string; leaf: Buffer }>(
+    'SELECT log, leaf FROM ledger_leaf ORDER BY log, idx',
+  );
+  const expected = Object.entries(Object.groupBy(leaves, ({ log }) => log)).flatMap(([log, own = []]) =>
+    Array.from({ length: Math.floor(own.length / 256) }, (_, tile) => {
+      const range = new CompactRange();
+      for (const { leaf } of own.slice(tile * 256, (tile + 1) * 256)) range.append(leaf);
+      return { log, level: 1, idx: String(tile), hash: range.root() };
+    }),
+  );
+  const { rows: nodes } = await database.owner.query('SELECT * FROM ledger_node ORDER BY log, level, idx');
+  expect(nodes).toEqual(expected);
 }
 
 describe('the watermark', () => {
@@ -83,7 +105,7 @@ describe('the watermark', () => {
     const until = performance.now() + 2_000;
     const acknowledged: string[] = [];
     await Promise.all(
-      Array.from({ length: 14 }, async (_, client) => {
+      Array.from({ length: 16 }, async (_, client) => {
         while (performance.now() < until) {
           const record = writer.prepare(readDraft(client % 2 === 0 ? 'T-CN' : 'T-US'));
           await database.app.transaction(null, async (transaction) => {
@@ -118,18 +140,11 @@ describe('the watermark', () => {
     sequencer.start();
     await writer.append(readDraft());
     await expect(sequencer.drain(300)).rejects.toMatchObject({ code: 'AUDIT_UNAVAILABLE' });
-    const { keys } = ledgerOptions(database);
-    const later = new SystemClock();
-    const inTenSeconds = { milliseconds: () => later.milliseconds() + 10_000, now: () => later.now() };
-    const watcher = new Sequencer({
-      connect: session,
-      database: database.sequencer,
-      clock: inTenSeconds,
-      chain: new Chain(keys.macKey),
-    });
-    const health = await watcher.health();
-    expect(health.lagMilliseconds).toBeGreaterThan(5_000);
-    expect(health.blockedByPid).toBe(rows[0]?.pid);
+    let time = 0;
+    const lag = new LagWatch({ database: database.sequencer, limit: 15_000, monotonic: () => time });
+    expect(await lag.look()).toEqual({ milliseconds: 0, blockedByPid: null, refusing: false });
+    time += 10_000;
+    expect(await lag.look()).toEqual({ milliseconds: 10_000, blockedByPid: rows[0]?.pid, refusing: false });
     await blocker.query('ROLLBACK');
     blocker.release();
     await sequencer.drain(5_000);
@@ -145,6 +160,7 @@ describe('a failing statement', () => {
     'FROM ledger_entry',
     'FROM ledger_head',
     'INSERT INTO ledger_leaf',
+    'INSERT INTO ledger_node',
     'UPDATE ledger_head',
     'UPDATE ledger_sequence',
     'COMMIT',
@@ -155,7 +171,9 @@ describe('a failing statement', () => {
   ]);
 
   it.each(cases)('%s, %s: nothing is lost, nothing comes twice', async (part, flavour) => {
-    await Promise.all(Array.from({ length: 40 }, (_, index) => writer.append(readDraft(index % 3 ? 'T-CN' : 'T-US'))));
+    await Promise.all(
+      Array.from({ length: 400 }, (_, index) => writer.append(readDraft(index % 5 ? 'T-CN' : 'T-US'))),
+    );
     const chain = new Chain(ledgerOptions(database).keys.macKey);
     let connection = await session();
     let faults = 0;
@@ -182,7 +200,7 @@ describe('a failing statement', () => {
     do await chain.pass(connection);
     while ((await database.owner.query(unsequenced)).rows.length > 0);
     expect(faults).toBe(1);
-    expect(await checkLedger()).toBe(43);
+    expect(await checkLedger()).toBe(403);
     await connection.close();
   });
 });
@@ -219,6 +237,103 @@ describe('leadership', () => {
   });
 });
 
+describe('two sequencers at once', () => {
+  it('that both think they lead: every entry has one place, whoever of them comes first', async () => {
+    const { keys } = ledgerOptions(database);
+    const both = [new Chain(keys.macKey), new Chain(keys.macKey)];
+    const sessions = await Promise.all([session(), session()]);
+    const ending = new AbortController();
+    let collisions = 0;
+    const running = both.map(async (chain, index) => {
+      while (!ending.signal.aborted) await chain.pass(sessions[index] as Session).catch(() => (collisions += 1));
+    });
+    for (let round = 0; round < 40; round++) {
+      await Promise.all(Array.from({ length: 30 }, (_, index) => writer.append(readDraft(index % 3 ? 'T-CN' : 'T-US'))));
+    }
+    ending.abort();
+    await Promise.all(running);
+    while ((await both[0]?.pass(sessions[0] as Session)) !== 0);
+    expect(await checkLedger()).toBe(1_202);
+    expect(collisions).toBeGreaterThan(0);
+    await Promise.all(sessions.map((one) => one.close()));
+  });
+});
+
+describe('a clock that steps back', () => {
+  it('changes neither the order nor the lag', async () => {
+    const { keys } = ledgerOptions(database);
+    const clock = new ManualClock(Date.UTC(2026, 10, 22, 8));
+    const late = new LedgerWriter({ database: database.app, clock, macKey: keys.macKey, incarnation: 1 });
+    await late.register('T-CN');
+    const numbers: number[] = [];
+    for (let step = 0; step < 20; step++) {
+      numbers.push((await late.append(readDraft())).number);
+      clock.advance(-3_600_000);
+    }
+    const lag = new LagWatch({ database: database.sequencer, limit: 15_000 });
+    expect((await lag.look()).milliseconds).toBeLessThan(1_000);
+    const sequencer = sequencerWith(session);
+    sequencer.start();
+    await sequencer.drain(5_000);
+    await checkLedger();
+    const { rows } = await database.owner.query<{ number: string }>(
+      'SELECT e.number FROM ledger_leaf l JOIN ledger_entry e ON e.id = l.entry_id AND e.recorded_at = l.recorded_at WHERE writer = $1 ORDER BY idx',
+      [late.writer],
+    );
+    expect(rows.map((row) => Number(row.number))).toEqual([1, ...numbers]);
+    expect((await lag.look()).milliseconds).toBe(0);
+    await Promise.all([sequencer.stop(), late.close()]);
+  });
+});
+
+describe('the session of a leader', () => {
+  it('is given up by PostgreSQL soon after its process or machine is gone', async () => {
+    const own = await session();
+    const [row] = await own.query<Record<string, string>>({
+      text: "SELECT current_setting('client_connection_check_interval') AS check, current_setting('idle_session_timeout') AS idle, current_setting('transaction_timeout') AS transaction, current_setting('tcp_keepalives_idle') AS keepalive",
+      values: [],
+    });
+    expect(row).toEqual({ check: '1s', idle: '10s', transaction: '12s', keepalive: '1' });
+    await own.close();
+  });
+
+  it('ends with the process that is killed: another leads within five seconds', async () => {
+    const script =
+      "const pg = require('pg'); const client = new pg.Client({ connectionString: process.env.URL }); " +
+      `client.connect().then(() => client.query('SELECT pg_advisory_lock(${LEADER_LOCK})')).then(() => console.log('leads'))`;
+    const killed = spawn(process.execPath, ['-e', script], { env: { URL: database.urls.sequencer }, stdio: ['ignore', 'pipe', 'inherit'] });
+    await once(killed.stdout, 'data');
+    const sequencer = sequencerWith(session);
+    sequencer.start();
+    await writer.append(readDraft());
+    await pause(700);
+    expect(sequencer.leader).toBe(false);
+    const start = performance.now();
+    killed.kill('SIGKILL');
+    await sequencer.drain(5_000);
+    expect(performance.now() - start).toBeLessThan(5_000);
+    expect(await checkLedger()).toBe(3);
+    await sequencer.stop();
+  });
+});
+
+describe('the sequencer of a new version', () => {
+  it('takes records whose MAC is under the key that all writers had before', async () => {
+    const { keys, clock } = ledgerOptions(database);
+    const stamp = { incarnation: 1, writer: 'f'.repeat(16), number: 1, time: clock.now().toISOString() };
+    const bytes = encodeRecord(readDraft(), stamp);
+    const text =
+      "INSERT INTO ledger_entry (log, writer, number, recorded_at, record, record_hash, mac) VALUES ('T-CN', $1, 1, now(), $2, $3, $4)";
+    const mac = createHmac('sha256', keys.macKey).update(bytes).digest();
+    await database.app.query(null, { text, values: [stamp.writer, bytes, sha256(bytes), mac] });
+    const sequencer = sequencerWith(session);
+    sequencer.start();
+    await sequencer.drain(5_000);
+    expect(await checkLedger()).toBe(3);
+    await sequencer.stop();
+  });
+});
+
 describe('a log', () => {
   it('takes records only after its START, which is its first entry however many processes start it', async () => {
     const [one, two] = await Promise.all([testLedger(database, []), testLedger(database, [])]);
@@ -230,7 +345,7 @@ describe('a log', () => {
     const { rows } = await database.owner.query<{ kind: string }>(
       "SELECT convert_from(record, 'UTF8')::json ->> 'kind' AS kind FROM ledger_leaf l JOIN ledger_entry ON id = entry_id WHERE l.log = 'T-EU' ORDER BY idx",
     );
-    expect(rows.map(({ kind }) => kind)).toEqual(['START', 'READ', 'READ']);
+    expect(rows.map(({ kind }) => kind)).toEqual(['START', 'WRITER', 'READ', 'READ']);
     await Promise.all([one.close(), two.close()]);
   });
 });
@@ -243,6 +358,12 @@ describe('a record that was changed before it was sequenced', () => {
       "SET record = set_byte(record, 20, 65), record_hash = sha256(set_byte(record, 20, 65)) WHERE log = 'T-CN' AND number = 2",
     ],
     ['its log', "SET log = 'T-US', number = 99 WHERE log = 'T-CN' AND number = 2"],
+    ['its bytes to what is no text', "SET record = set_byte(record, 20, 255) WHERE log = 'T-CN' AND number = 2"],
+    ['its bytes to a zero', "SET record = set_byte(record, 20, 0) WHERE log = 'T-CN' AND number = 2"],
+    [
+      'its bytes, cut off',
+      "SET record = substr(record, 1, 40), record_hash = sha256(substr(record, 1, 40)) WHERE log = 'T-CN' AND number = 2",
+    ],
   ])('%s: stops the sequencer loudly and is not integrated', async (_, change) => {
     const ledger = await testLedger(database);
     await ledger.settle(5_000);

@@ -3,6 +3,7 @@ import type { Clock } from '../kernel/clock.js';
 import { Failure } from '../kernel/failure.js';
 import type { Statement } from '../persistence/statement.js';
 import { Chain, LARGEST_PASS } from './chain.js';
+import { assertSessionDurability } from './durability.js';
 import { LedgerFault } from './fault.js';
 import { type Connect, LEADER_LOCK, type Session } from './session.js';
 
@@ -22,11 +23,7 @@ export interface SequencerOptions {
 
 export interface SequencerHealth {
   readonly leader: boolean;
-  /** Age of the oldest committed entry that is not sequenced yet; 0 without any. */
-  readonly lagMilliseconds: number;
   readonly sizeByLog: Readonly<Record<string, number>>;
-  /** While the lag is above 5 s: the connection whose writing transaction has been open longest, if there is one. */
-  readonly blockedByPid: number | null;
   /** One sentence: why nothing is sequenced here. Null while all is well, also where another process leads. */
   readonly problem: string | null;
 }
@@ -35,7 +32,7 @@ const SHORTEST_PAUSE = 100;
 const LONGEST_PAUSE = 400;
 const ELECTION_PAUSE = 500;
 const RETRY_PAUSE = 1_000;
-const WORRYING_LAG = 5_000;
+const HEARTBEAT = 1_000;
 
 /**
  * The one place where entries get their index. Every process may run one; the leader is who holds a session-level
@@ -95,7 +92,7 @@ export class Sequencer {
         name: 'ledger_unsequenced_before',
         text:
           'SELECT 1 FROM ledger_sequence, LATERAL (SELECT 1 FROM ledger_entry ' +
-          'WHERE (xid, id) > (last_xid, last_id) AND xid < $1::xid8 ORDER BY xid, id LIMIT 1) AS entry',
+          'WHERE (xid, id) > (last_xid, last_id) AND xid < $1::xid8 AND id > restored_id ORDER BY xid, id LIMIT 1) AS entry',
         values: [now?.xmax],
       });
       if (open.length === 0) return;
@@ -112,14 +109,7 @@ export class Sequencer {
   }
 
   async health(): Promise<SequencerHealth> {
-    const lagMilliseconds = await this.lag();
-    return {
-      leader: this.leads,
-      lagMilliseconds,
-      sizeByLog: await this.sizes(),
-      blockedByPid: lagMilliseconds > WORRYING_LAG ? await this.blockingPid() : null,
-      problem: this.problem,
-    };
+    return { leader: this.leads, sizeByLog: await this.sizes(), problem: this.problem };
   }
 
   private async run(): Promise<void> {
@@ -152,7 +142,7 @@ export class Sequencer {
     }
     // Whoever led before may have gone further than this process remembers.
     this.options.chain.forget();
-    await this.options.elected?.();
+    await this.begin(session);
     this.leads = true;
     let idle = SHORTEST_PAUSE;
     while (!this.ending.signal.aborted) {
@@ -163,6 +153,20 @@ export class Sequencer {
       idle = count > 0 ? SHORTEST_PAUSE : Math.min(idle * 2, LONGEST_PAUSE);
       await this.sleep(SHORTEST_PAUSE);
       if (idle > SHORTEST_PAUSE) await this.rest(idle - SHORTEST_PAUSE);
+    }
+  }
+
+  /** Between the election and the first pass. */
+  private async begin(session: Session): Promise<void> {
+    await assertSessionDurability(session);
+    await flushAll(session);
+    // An idle session would be taken for that of a process that hangs.
+    const beat = () => void session.query({ text: 'SELECT 1', values: [] }).catch(() => undefined);
+    const beating = setInterval(beat, HEARTBEAT);
+    try {
+      await this.options.elected?.();
+    } finally {
+      clearInterval(beating);
     }
   }
 
@@ -194,17 +198,6 @@ export class Sequencer {
     this.roused = false;
   }
 
-  private async lag(): Promise<number> {
-    const [oldest] = await this.options.database.query<{ recorded_at: Date }>(null, {
-      name: 'ledger_oldest_unsequenced',
-      text:
-        'SELECT entry.recorded_at FROM ledger_sequence, LATERAL (SELECT recorded_at FROM ledger_entry ' +
-        'WHERE (xid, id) > (last_xid, last_id) ORDER BY xid, id LIMIT 1) AS entry',
-      values: [],
-    });
-    return oldest === undefined ? 0 : Math.max(0, this.options.clock.milliseconds() - oldest.recorded_at.getTime());
-  }
-
   private async sizes(): Promise<Record<string, number>> {
     const rows = await this.options.database.query<{ log: string; size: string }>(null, {
       name: 'ledger_sizes',
@@ -213,15 +206,12 @@ export class Sequencer {
     });
     return Object.fromEntries(rows.map((row) => [row.log, Number(row.size)]));
   }
+}
 
-  /** Every writing transaction holds a lock on its own id, which every role may see; the oldest id is the watermark. */
-  private async blockingPid(): Promise<number | null> {
-    const [row] = await this.options.database.query<{ pid: number }>(null, {
-      text:
-        "SELECT pid FROM pg_locks WHERE locktype = 'transactionid' AND mode = 'ExclusiveLock' AND granted " +
-        'AND pid IS NOT NULL ORDER BY age(transactionid) DESC LIMIT 1',
-      values: [],
-    });
-    return row?.pid ?? null;
-  }
+/**
+ * A leader that died in its COMMIT may have left behind what is visible here and not yet on the standby. A commit of this
+ * session waits for the standby, and so for all that is before it.
+ */
+async function flushAll(session: Session): Promise<void> {
+  await session.query({ name: 'ledger_flush', text: 'UPDATE ledger_sequence SET last_id = last_id', values: [] });
 }

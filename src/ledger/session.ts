@@ -15,6 +15,20 @@ export interface Session extends Queryable {
 /** Opens a session; makes a new one on every call. */
 export type Connect = () => Promise<Session>;
 
+/**
+ * How soon PostgreSQL gives up a session, and with it the lock, whose process is gone without a word: when the machine
+ * does not answer, while a statement runs too, and when the process hangs. One that is killed is noticed at once.
+ */
+const SETTINGS = {
+  tcp_keepalives_idle: '1',
+  tcp_keepalives_interval: '1',
+  tcp_keepalives_count: '2',
+  tcp_user_timeout: '3s',
+  client_connection_check_interval: '1s',
+  idle_session_timeout: '10s',
+  transaction_timeout: '12s',
+};
+
 /** A {@link Connect} to a database with one role's URL. Failures are DatabaseFaults. */
 export function connectTo(url: string, applicationName: string): Connect {
   return async () => {
@@ -25,6 +39,9 @@ export function connectTo(url: string, applicationName: string): Connect {
       connectionTimeoutMillis: 5_000,
       idle_in_transaction_session_timeout: 10_000,
       keepAlive: true,
+      options: Object.entries(SETTINGS)
+        .map(([name, value]) => `-c ${name}=${value}`)
+        .join(' '),
     });
     const ended = new Promise<void>((resolve) => {
       client.once('end', () => resolve());

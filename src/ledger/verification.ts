@@ -1,48 +1,72 @@
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { vkey } from '../../audit/note.mjs';
 import type { Report } from '../../audit/report.mjs';
-import { verifyDirectory } from '../../audit/verify.mjs';
-import { exportLog, type ExportSource } from './export.js';
+import { verifySource } from '../../audit/verify.mjs';
 import { LedgerFault } from './fault.js';
+import type { LogFiles } from './log-files.js';
 import { listLogs } from './logs.js';
+import { readRestoredId, RowChecks } from './row-check.js';
+import { registeredWriters, writerKeysText } from './writer-release.js';
 
 /** The verdict on one log. */
 export interface LogVerdict {
   readonly log: string;
   /** Entries that the checkpoint covers; null when there is no checkpoint to rely on. */
   readonly size: number | null;
-  /** Null: the log is in order. `index` null where it cannot be told. */
+  /**
+   * Null: the log is in order. `index` null where it cannot be told. The class is one of the verifier's, or of two that only
+   * a database has: `row` (what stands beside a record contradicts it) and `unsequenced`.
+   */
   readonly bad: { readonly index: number | null; readonly class: string } | null;
+  /** Entries that have no index although the sequencer's position has passed them. */
+  readonly unsequenced: number;
   readonly report: Report | null;
 }
 
+/** What is known of a log beside its files, and what the verifier is to be told. */
+export interface Circumstances {
+  /** What stopped the sequencer: it counts where the files alone are in order. */
+  readonly fault?: LedgerFault | null;
+  /** By log, as `unsequencedEntries` counts them. */
+  readonly unsequenced?: ReadonlyMap<string, number>;
+  /** Text of a policy (c2sp.org/tlog-policy): which witnesses must have cosigned. */
+  readonly policy?: string;
+  readonly progress?: (done: number, size: number) => void;
+}
+
 /** Logs that the database or the checkpoint store knows: one that only the store knows has been deleted. */
-export async function knownLogs(source: ExportSource): Promise<string[]> {
-  const names = [...(await listLogs(source.database)), ...(await source.store.logs())];
+export async function knownLogs(files: LogFiles): Promise<string[]> {
+  const names = [...(await listLogs(files.database)), ...(await files.store.logs())];
   return [...new Set(names)].sort();
 }
 
 /**
- * Verifies one log as a stranger would: dumped unchecked to a directory of its own (removed afterwards), then read by
- * the verifier from the records' bytes up, with the key that signs and not the one lying beside the dump. `fault` is
- * what stopped the sequencer, if anything: it counts where the dump alone is in order.
+ * Verifies one log as a stranger would, straight from where it lies: from the records' bytes up, with the key that signs, the
+ * checkpoints that are kept outside of the database and, as only its operator can, the MACs of all writers. Memory does not grow with the log, nothing is written.
  */
-export async function verifyLog(source: ExportSource, log: string, fault: LedgerFault | null): Promise<LogVerdict> {
-  const own = fault?.log === log ? { index: fault.index, class: fault.kind } : null;
-  if ((await source.store.read(log)) === null) {
-    return { log, size: null, bad: own ?? { index: null, class: 'signature' }, report: null };
+export async function verifyLog(files: LogFiles, log: string, circumstances: Circumstances = {}): Promise<LogVerdict> {
+  const { fault, policy, progress } = circumstances;
+  const unsequenced = circumstances.unsequenced?.get(log) ?? 0;
+  const own =
+    fault?.log === log
+      ? { index: fault.index, class: fault.kind }
+      : unsequenced > 0
+        ? { index: null, class: 'unsequenced' }
+        : null;
+  if ((await files.checkpoint(log)) === null) {
+    return { log, size: null, bad: own ?? { index: null, class: 'signature' }, unsequenced, report: null };
   }
-  const directory = await mkdtemp(join(tmpdir(), 'custodia-verify-'));
-  try {
-    await exportLog(source, log, directory);
-    const signer = source.keys.signer(log);
-    const report = await verifyDirectory(directory, { vkeys: [vkey(signer.name, signer.privateKey)] });
-    return { log, size: report.size, bad: report.first ?? own, report };
-  } finally {
-    await rm(directory, { recursive: true, force: true });
-  }
+  const rows = new RowChecks(log, await readRestoredId(files.database));
+  const source = files.source(log, (index, row) => rows.take(index, row));
+  const writers = await registeredWriters(files.database, log);
+  const options = {
+    vkeys: [files.vkey(log)],
+    checkpoints: await files.store.kept(log),
+    writerKeys: writerKeysText(files.keys.macKey, log, writers) ?? undefined,
+    policy,
+    progress,
+  };
+  const report = await verifySource(source, options);
+  const beside = rows.first === null ? null : { index: rows.first, class: 'row' };
+  return { log, size: report.size, bad: report.first ?? beside ?? own, unsequenced, report };
 }
 
 /** `OK T 1234`, or `BAD T <index> <class>`; the index is `-` where it cannot be told. */

@@ -1,16 +1,18 @@
-import { createHmac, hash, type KeyObject, randomBytes } from 'node:crypto';
+import type { KeyObject } from 'node:crypto';
 import type { Clock } from '../kernel/clock.js';
 import { Failure } from '../kernel/failure.js';
 import { DatabaseFault, databaseFault } from '../persistence/sqlstate.js';
 import type { Statement } from '../persistence/statement.js';
 import {
   type Bind,
+  detailInsertionText,
   insertEntries,
   insertionText,
   insertMissingEntries,
   type PreparedRecord,
 } from './entry-statement.js';
-import { bareDraft, encodeRecord, type LedgerStatement, type Receipt, type RecordDraft } from './record.js';
+import { Numbering } from './numbering.js';
+import type { LedgerStatement, Receipt, RecordDraft } from './record.js';
 
 /** What the writer needs of the API role's Database. */
 export interface EntryDatabase {
@@ -22,8 +24,8 @@ export interface LedgerWriterOptions {
   readonly clock: Clock;
   readonly macKey: KeyObject;
   readonly incarnation: number;
-  /** Whether a log has its START record: a record before that would spoil the log. Without it every log is taken. */
-  readonly started?: (log: string) => boolean;
+  /** Whether nothing new is to be recorded at the moment, because what was recorded does not get its place in time. */
+  readonly refusing?: () => boolean;
   /** Called after entries became durable, so that the sequencer of this process need not wait for its next look. */
   readonly committed?: () => void;
 }
@@ -35,7 +37,7 @@ interface Waiting {
 }
 
 const LARGEST_FLUSH = 1_024;
-const FLUSHES_IN_FLIGHT = 2;
+const FLUSHES_IN_FLIGHT = 3;
 const LONGEST_QUEUE = 20_000;
 const MOST_OPEN_VOIDS = 1_000;
 const FLUSH_MILLISECONDS = 5_000;
@@ -43,7 +45,8 @@ const VOID_PAUSES = [100, 300, 1_000, 3_000, 5_000];
 
 /**
  * Writes the records of this process. Owns the numbers: dense from 1 for each log, under a name that is random for
- * every start, so that a row that vanishes before it is sequenced leaves a gap that the verifier names.
+ * every start, so that a row that vanishes before it is sequenced leaves a gap that the verifier names. Number 1 of a log
+ * registers the writer there; until it is durable the log takes no other record of this writer.
  *
  * A number that was given out always ends in the ledger while the process lives: as its record, or as a VOID record
  * with the same number. Both may be tried (an answer that was lost says nothing); the unique key on (log, writer,
@@ -51,9 +54,8 @@ const VOID_PAUSES = [100, 300, 1_000, 3_000, 5_000];
  * writer's records ending there.
  */
 export class LedgerWriter {
-  /** 16 hexadecimal digits, new for every start of the process. */
-  readonly writer = randomBytes(8).toString('hex');
-  private readonly numbers = new Map<string, number>();
+  private readonly numbering: Numbering;
+  private readonly registering = new Map<string, Promise<void>>();
   private readonly queue: Waiting[] = [];
   private readonly voids: PreparedRecord[] = [];
   private inFlight = 0;
@@ -61,21 +63,42 @@ export class LedgerWriter {
   private voiding: Promise<void> | null = null;
   private closing = false;
   private idle: (() => void) | null = null;
-  private time: { milliseconds: number; at: Date; text: string } | null = null;
 
-  constructor(private readonly options: LedgerWriterOptions) {}
+  constructor(private readonly options: LedgerWriterOptions) {
+    this.numbering = new Numbering(options);
+  }
+
+  /** 16 hexadecimal digits, new for every start of the process. */
+  get writer(): string {
+    return this.numbering.writer;
+  }
+
+  /**
+   * Registers this writer in a log: a WRITER record with the commitment to its key, or, given what it states, the START
+   * record of a log that this writer starts. Durable when it resolves; further calls do nothing. Rejects with
+   * AUDIT_UNAVAILABLE: then call it again. Number 1 is never closed by a VOID record: the same row is tried until it is
+   * there.
+   */
+  async register(log: string, start?: LedgerStatement): Promise<void> {
+    if (this.numbering.registered(log)) return;
+    const running = this.registering.get(log) ?? this.writeRegistration(log, start);
+    this.registering.set(log, running);
+    await running.finally(() => this.registering.delete(log));
+  }
+
+  /** Whether this writer may write to a log. */
+  registered(log: string): boolean {
+    return this.numbering.registered(log);
+  }
 
   /**
    * Takes the next number of the log and makes the final bytes. From here on the number must be closed: insert the
    * record, or call {@link void}. Throws without taking a number: BULK_LIMIT for a record that no entry can hold,
-   * AUDIT_UNAVAILABLE for a log that was not started.
+   * AUDIT_UNAVAILABLE while nothing can be recorded, and for a log in which this writer is not registered.
    */
-  prepare(draft: RecordDraft, start?: LedgerStatement): PreparedRecord {
-    if (start === undefined && this.options.started?.(draft.log) === false) throw unavailable();
-    const number = (this.numbers.get(draft.log) ?? 0) + 1;
-    const record = this.seal(draft, this.writer, number, start);
-    this.numbers.set(draft.log, number);
-    return record;
+  prepare(draft: RecordDraft, statement?: LedgerStatement): PreparedRecord {
+    if (!this.numbering.registered(draft.log) || this.refuses()) throw unavailable();
+    return this.numbering.take(draft, statement);
   }
 
   /** The INSERT of a prepared record for the statement of a business transaction; see {@link insertionText}. */
@@ -83,17 +106,22 @@ export class LedgerWriter {
     return insertionText(record, bind, from);
   }
 
+  /** The INSERT of its sealed details, for the same statement; null for a record without. */
+  detailInsertion(record: PreparedRecord, bind: Bind, from?: string): string | null {
+    return detailInsertionText(record, bind, from);
+  }
+
   /**
    * Writes a record that belongs to no transaction (a read, a denial, a sign-in). Durable when it resolves. Rejects with
    * AUDIT_UNAVAILABLE: then the caller releases nothing. The record may be in the ledger all the same, if only the
    * answer was lost: the ledger may name an access that did not happen, never the reverse.
    */
-  append(draft: RecordDraft, start?: LedgerStatement): Promise<Receipt> {
-    if (this.closing || this.queue.length >= LONGEST_QUEUE || this.voids.length >= MOST_OPEN_VOIDS) {
+  append(draft: RecordDraft, statement?: LedgerStatement): Promise<Receipt> {
+    if (!this.numbering.registered(draft.log) || this.queue.length >= LONGEST_QUEUE || this.refuses()) {
       return Promise.reject(unavailable());
     }
     return new Promise((resolve, reject) => {
-      this.queue.push({ record: this.prepare(draft, start), resolve, reject });
+      this.queue.push({ record: this.numbering.take(draft, statement), resolve, reject });
       if (this.scheduled || this.inFlight >= FLUSHES_IN_FLIGHT) return;
       this.scheduled = true;
       // After this turn of the event loop, so that requests that end in one turn share a flush.
@@ -106,8 +134,7 @@ export class LedgerWriter {
 
   /** The statement of a prepared record was rolled back or had nothing to do: a VOID record takes its number. */
   void(record: PreparedRecord): void {
-    const { request, operation } = JSON.parse(record.bytes.toString()) as RecordDraft;
-    this.voids.push(this.voidRecord(record, operation, request));
+    this.voids.push(this.numbering.void(record));
     this.voiding ??= this.writeVoids();
   }
 
@@ -127,33 +154,18 @@ export class LedgerWriter {
     await this.voiding;
   }
 
-  private seal(draft: RecordDraft, writer: string, number: number, start?: LedgerStatement): PreparedRecord {
-    const { at, text } = this.now();
-    const bytes = encodeRecord(draft, { incarnation: this.options.incarnation, writer, number, time: text }, start);
-    return {
-      log: draft.log,
-      writer,
-      number,
-      bytes,
-      hash: hash('sha256', bytes, 'buffer'),
-      mac: createHmac('sha256', this.options.macKey).update(bytes).digest(),
-      recordedAt: at,
-    };
+  private refuses(): boolean {
+    return this.closing || this.voids.length >= MOST_OPEN_VOIDS || this.options.refusing?.() === true;
   }
 
-  /** In the row's month of the record that it closes: the unique key compares the two only there. */
-  private voidRecord(closed: PreparedRecord, operation: string, request: string): PreparedRecord {
-    const { log, writer, number, recordedAt } = closed;
-    const draft = bareDraft(log, operation, 'VOID', request);
-    return { ...this.seal({ ...draft, outcome: 'failed', code: 'ROLLED_BACK' }, writer, number), recordedAt };
-  }
-
-  private now(): { at: Date; text: string } {
-    const milliseconds = this.options.clock.milliseconds();
-    if (this.time?.milliseconds === milliseconds) return this.time;
-    const at = this.options.clock.now();
-    this.time = { milliseconds, at, text: at.toISOString() };
-    return this.time;
+  private async writeRegistration(log: string, start?: LedgerStatement): Promise<void> {
+    try {
+      await this.send(insertMissingEntries([this.numbering.registration(log, start)]));
+    } catch {
+      throw unavailable();
+    }
+    this.numbering.confirm(log);
+    this.options.committed?.();
   }
 
   /** Starts a flush with all that is queued while a place is free. Batches follow load: no timer, no target size. */

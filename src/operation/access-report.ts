@@ -1,8 +1,8 @@
-import { registry } from '../kernel/attribute.js';
+import { DATA_GROUPS, registry, type DataGroup } from '../kernel/attribute.js';
 import { notFound } from '../kernel/failure.js';
 import { isId } from '../kernel/identifier.js';
-import type { LedgerEntry } from '../ledger/reader.js';
 import type { Access, AccessState } from '../ledger/record.js';
+import type { LedgerEntry } from '../ledger/stored-entries.js';
 import { Cursors } from './cursor.js';
 import type { Limit } from './limit.store.js';
 import { aliasesOf } from './noun-table.js';
@@ -20,6 +20,8 @@ export interface AccessedField {
 export interface AccessEntry {
   /** RFC 3339, UTC. */
   readonly at: string;
+  /** Name of the organisation whose staff or machine it was: the tenant. */
+  readonly organization: string;
   readonly role: string | null;
   /** Stands for the account: the same in every report on this patient, another in reports on others. */
   readonly agent: string | null;
@@ -29,6 +31,8 @@ export interface AccessEntry {
   readonly outcome: string;
   /** True for access in an emergency. */
   readonly emergency: boolean;
+  /** Groups of data that were shown or written; `access` for reports and entries of the ledger about the patient. */
+  readonly categories: readonly DataGroup[];
   readonly fields: readonly AccessedField[];
 }
 export interface AccessReport {
@@ -44,16 +48,16 @@ export interface AccessReport {
 /** What the ledger says of a report: its fields are always all of them. */
 const FIELDS: Access['fields'] = Object.freeze(
   Object.fromEntries(
-    ['at', 'role', 'agent', 'purpose', 'operation', 'kind', 'outcome', 'emergency', 'fields'].map((field) => [
-      field,
-      'CLEAR' as const,
-    ]),
+    [
+      ...['at', 'organization', 'role', 'agent', 'purpose', 'operation', 'kind', 'outcome', 'emergency', 'categories'],
+      'fields',
+    ].map((field) => [field, 'CLEAR' as const]),
   ),
 );
 const TYPE = 'AccessReport';
 const STANDARD_PAGE = 20;
 const EMERGENCY = 'ETREAT';
-/** Each page looks through the whole log in the worst case. */
+/** A page looks through the newest entries one by one. */
 const LIMIT: Limit = { perMinute: 120, perDay: 3_000 };
 /** Where accesses of one record differ in a field, what shows the most stands. */
 const STATES: readonly AccessState[] = ['WRITTEN', 'CLEAR', 'MASKED', 'ERASED', 'HIDDEN'];
@@ -65,7 +69,7 @@ const STATES: readonly AccessState[] = ['WRITTEN', 'CLEAR', 'MASKED', 'ERASED', 
 export async function accessReport(scope: Scope, patientId: string, input: PageArguments): Promise<AccessReport> {
   const { actor, document, services } = scope;
   const size = pageSize(input.first, STANDARD_PAGE);
-  const subject = await subjectReference(scope, patientId);
+  const { subject, organization } = await reported(scope, patientId);
   await services.limits.take(actor, 'accessReport', LIMIT, scope.now);
   const cursors = new Cursors(services.vault, {
     account: actor.id,
@@ -76,16 +80,16 @@ export async function accessReport(scope: Scope, patientId: string, input: PageA
   const after = input.after ?? null;
   const before = after === null ? await services.ledgerReader.end(actor.tenant) : Number(cursors.open(after, 1)[0]);
   // One more than asked for tells whether there is a next page.
-  const found = await services.ledgerReader.naming(actor.tenant, subject, before, size + 1);
+  const found = await services.ledgerReader.entries(actor.tenant, { subject }, before, size + 1);
   const shown = found.entries.slice(0, size);
   const more = found.entries.length > size;
   const end = more ? (shown.at(-1)?.index ?? before) : (found.before ?? shown.at(-1)?.index ?? null);
   document.note({ type: TYPE, rows: shown.length, fields: FIELDS, subjects: [subject] });
   const [first] = shown;
   return {
-    entries: shown.map((entry) => toAccess(scope, subject, entry)),
+    entries: shown.map((entry) => toAccess(scope, { subject, organization }, entry)),
     pageInfo: {
-      hasNextPage: found.before !== null,
+      hasNextPage: more || found.before !== null,
       hasPreviousPage: after !== null,
       startCursor: first === undefined ? null : cursors.seal([first.index]),
       endCursor: end === null ? null : cursors.seal([end]),
@@ -93,8 +97,14 @@ export async function accessReport(scope: Scope, patientId: string, input: PageA
   };
 }
 
-/** The patient's name in the ledger, where the policy lets the caller report on him. */
-async function subjectReference(scope: Scope, patientId: string): Promise<string> {
+interface Reported {
+  /** The patient's name in the ledger. */
+  readonly subject: string;
+  readonly organization: string;
+}
+
+/** Whom the report is about, where the policy lets the caller have it. */
+async function reported(scope: Scope, patientId: string): Promise<Reported> {
   const { tenant } = scope.actor;
   const decision = scope.obliged('accessReport', 'Patient');
   const noun = registry.noun('Patient');
@@ -102,20 +112,21 @@ async function subjectReference(scope: Scope, patientId: string): Promise<string
   const { bind } = parameters;
   const named = bind(tenant);
   const [row] = isId(patientId)
-    ? await scope.services.database.query<{ subject_reference: string; visible: boolean }>(
+    ? await scope.services.database.query<{ subject_reference: string; organization: string; visible: boolean }>(
         tenant,
         parameters.statement(
-          `SELECT s.subject_reference, ${decision.rowPredicate(aliasesOf(noun), bind, scope.context())} AS visible ` +
+          `SELECT s.subject_reference, (SELECT name FROM tenant WHERE id = ${named}) AS organization, ${decision.rowPredicate(aliasesOf(noun), bind, scope.context())} AS visible ` +
             `FROM ${noun.table} s WHERE assert_tenant(${named}) AND s.tenant_id = ${named} AND s.id = ${bind(patientId)}::uuid`,
         ),
       )
     : [];
   if (row === undefined) throw notFound();
   if (!row.visible) throw notFound('NO_CARE_RELATIONSHIP');
-  return row.subject_reference;
+  scope.document.know(row.subject_reference, patientId);
+  return { subject: row.subject_reference, organization: row.organization };
 }
 
-function toAccess(scope: Scope, subject: string, { record }: LedgerEntry): AccessEntry {
+function toAccess(scope: Scope, { subject, organization }: Reported, { record }: LedgerEntry): AccessEntry {
   const text = (member: string) => (typeof record[member] === 'string' ? record[member] : null);
   const actor = text('actor');
   const pseudonym = (reference: string) =>
@@ -123,8 +134,10 @@ function toAccess(scope: Scope, subject: string, { record }: LedgerEntry): Acces
       .keyedDigest(scope.actor.tenant, 'access-report-agent', `${subject} ${reference}`)
       .toString('hex')
       .slice(0, 16);
+  const fields = fieldsOf(record.accesses, subject);
   return {
     at: text('time') ?? '',
+    organization,
     role: text('role'),
     agent: actor === null ? null : pseudonym(actor),
     purpose: text('purpose'),
@@ -132,7 +145,8 @@ function toAccess(scope: Scope, subject: string, { record }: LedgerEntry): Acces
     kind: text('kind') ?? '',
     outcome: text('outcome') ?? '',
     emergency: text('purpose') === EMERGENCY,
-    fields: fieldsOf((record['accesses'] ?? []) as readonly Access[], subject),
+    categories: categoriesOf(fields),
+    fields,
   };
 }
 
@@ -147,4 +161,14 @@ function fieldsOf(accesses: readonly Access[], subject: string): AccessedField[]
     }
   }
   return [...fields.values()];
+}
+
+/** The groups of the fields of which anything was given or set, in the order of their declaration. */
+function categoriesOf(fields: readonly AccessedField[]): AccessEntry['categories'] {
+  const nouns = new Map(registry.all().map((noun) => [noun.type, noun]));
+  const reached = fields.filter(({ state }) => state !== 'HIDDEN');
+  const groups = new Set<DataGroup>(
+    reached.map(({ type, field }) => nouns.get(type)?.attributes.get(field)?.group ?? 'access'),
+  );
+  return DATA_GROUPS.filter((group) => groups.has(group));
 }

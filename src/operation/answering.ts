@@ -3,6 +3,7 @@ import type { Receipt } from '../ledger/record.js';
 import type { LedgerWriter } from '../ledger/writer.js';
 import type { PolicyEngine } from '../policy/engine.js';
 import { newId } from '../kernel/identifier.js';
+import type { Details } from './details.js';
 import type { Document } from './document.js';
 
 /** What must be true before an answer leaves, for every transport. */
@@ -10,6 +11,7 @@ export class Answering {
   constructor(
     private readonly ledger: LedgerWriter,
     private readonly policy: PolicyEngine,
+    private readonly details: Details,
   ) {}
 
   /**
@@ -27,7 +29,7 @@ export class Answering {
         accesses: [],
       });
     }
-    return document.flush(this.ledger);
+    return document.flush(this.ledger, this.details);
   }
 
   /** `extensions.policy` of an answer, or null where no governed type was read. */

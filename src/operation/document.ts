@@ -3,6 +3,8 @@ import type { Actor, RequestFacts } from '../kernel/actor.js';
 import { Failure } from '../kernel/failure.js';
 import type { Access, Receipt, RecordDraft } from '../ledger/record.js';
 import type { LedgerWriter } from '../ledger/writer.js';
+import type { Asked, DetailContent, RowChange } from './detail-text.js';
+import type { Details, KnownSubjects } from './details.js';
 import type { AnyOperation } from './operation.js';
 import type { Turn } from './turn.js';
 import type { Pattern } from './view.js';
@@ -15,6 +17,18 @@ interface Gathered {
   readonly subjects: Set<string>;
 }
 
+/** A read that began: what `refuseRead` takes back. */
+export interface BegunRead {
+  readonly operation: AnyOperation;
+  /** Undefined where the input is told elsewhere: in the record of the write that is read back. */
+  readonly input: unknown;
+}
+
+interface Draft {
+  readonly draft: RecordDraft;
+  readonly asked: readonly Asked[];
+}
+
 /**
  * One document (a GraphQL request, a command, a job): who asks, what was read so far, what must be recorded.
  * Owned by the transport that made it; `flush` must be awaited before the first byte of the answer leaves.
@@ -23,8 +37,9 @@ interface Gathered {
 export class Document {
   private readonly accesses = new Map<Pattern, Gathered>();
   private readonly noted: Access[] = [];
-  private readonly reads: AnyOperation[] = [];
-  private readonly drafts: RecordDraft[] = [];
+  private readonly reads: BegunRead[] = [];
+  private readonly drafts: Draft[] = [];
+  private readonly subjects = new Map<string, string>();
   private readonly loaders = new Map<string, DataLoader<string, unknown>>();
   private readonly receipts: Receipt[] = [];
   private readonly rules = new Set<string>();
@@ -49,16 +64,18 @@ export class Document {
   }
 
   /** Notes that an operation reads under these rules. Called before any row is asked for. */
-  beginRead(operation: AnyOperation, policy: string, rules: readonly string[]): void {
-    this.reads.push(operation);
+  beginRead(operation: AnyOperation, policy: string, rules: readonly string[], input?: unknown): BegunRead {
+    const begun = { operation, input };
+    this.reads.push(begun);
     this.names.add(operation.name);
     this.policy = policy;
     for (const rule of rules) this.rules.add(rule);
+    return begun;
   }
 
   /** Takes back what `beginRead` noted: the operation was refused, and the record of the refusal is the only one. */
-  refuseRead(operation: AnyOperation): void {
-    const at = this.reads.lastIndexOf(operation);
+  refuseRead(begun: BegunRead): void {
+    const at = this.reads.indexOf(begun);
     if (at >= 0) this.reads.splice(at, 1);
   }
 
@@ -66,7 +83,7 @@ export class Document {
   hide(operation: AnyOperation, pattern: Pattern): void {
     if (this.hiddenFields.has(operation.name)) return;
     this.hiddenFields.add(operation.name);
-    this.reads.push(operation);
+    this.reads.push({ operation, input: undefined });
     this.accesses.set(pattern, { rows: 0, subjects: new Set() });
   }
 
@@ -75,8 +92,13 @@ export class Document {
     this.noted.push(access);
   }
 
-  /** Notes one row that was shown. */
-  gather(pattern: Pattern, subject: string | null): void {
+  /** Notes whose reference in the ledger it is: a record about one patient alone is sealed under that patient's key. */
+  know(reference: string, patientId: string): void {
+    this.subjects.set(reference, patientId);
+  }
+
+  /** Notes one row that was shown, of the patient with this reference and id. */
+  gather(pattern: Pattern, subject: string | null, subjectId: string | null): void {
     if (++this.rowsRead > LARGEST_READ) {
       throw new Failure(
         'QUERY_COST_EXCEEDED',
@@ -90,7 +112,9 @@ export class Document {
       this.accesses.set(pattern, gathered);
     }
     gathered.rows += 1;
-    if (subject !== null) gathered.subjects.add(subject);
+    if (subject === null) return;
+    gathered.subjects.add(subject);
+    if (subjectId !== null) this.subjects.set(subject, subjectId);
   }
 
   /** One loader per nested list, arguments and decision: any number of parents costs one statement. */
@@ -103,12 +127,24 @@ export class Document {
     return loader as DataLoader<string, Result>;
   }
 
-  /** Queues the record of something that was refused or failed, or of a sign-in. A nested list that fails for many parents fails once. */
-  record(draft: RecordDraft): void {
-    const nested = draft.operation.includes('.');
-    if (nested && this.drafts.some((one) => one.operation === draft.operation && one.code === draft.code)) return;
-    this.names.add(draft.operation);
-    this.drafts.push(draft);
+  /**
+   * Queues the record of something that was refused or failed, or of a sign-in, with what was asked. A nested list that
+   * fails for many parents fails once.
+   */
+  record(draft: RecordDraft, asked: readonly Asked[] = []): void {
+    const { operation, code } = draft;
+    if (
+      operation.includes('.') &&
+      this.drafts.some(({ draft: one }) => one.operation === operation && one.code === code)
+    )
+      return;
+    this.names.add(operation);
+    this.drafts.push({ draft, asked });
+  }
+
+  /** The record of a write with its details. What was asked of other operations of the document is not in them. */
+  detailed(draft: RecordDraft, asked: Asked, changes: readonly RowChange[], details: Details): RecordDraft {
+    return details.attach(draft, { ...this.content([asked]), changes }, this.subjects);
   }
 
   /** Keeps the receipt of a record that was committed with its data. What was read before it is read again. */
@@ -149,10 +185,18 @@ export class Document {
    * Makes every record of this document durable. Rejects with AUDIT_UNAVAILABLE when one is not; the caller must then
    * answer with that failure alone. Idempotent.
    */
-  async flush(ledger: LedgerWriter): Promise<readonly Receipt[]> {
+  async flush(ledger: LedgerWriter, details: Details): Promise<readonly Receipt[]> {
     const drafts = this.drafts.splice(0);
     if (this.reads.length > 0) drafts.push(this.readRecord());
-    const receipts = await Promise.all(drafts.map((draft) => ledger.append(draft)));
+    const known: KnownSubjects = this.subjects;
+    for (const { draft } of drafts) if (known.size > 0) await details.prepare(draft, known);
+    const receipts = await Promise.all(
+      drafts.map(({ draft, asked }) => {
+        // What a write is answered with is read for the same caller: the write's own record has the address.
+        const told = asked.length === 0 && this.receipts.length > 0;
+        return ledger.append(told ? draft : details.attach(draft, this.content(asked), known));
+      }),
+    );
     this.receipts.push(...receipts);
     return this.receipts;
   }
@@ -172,13 +216,18 @@ export class Document {
     return { masked: [...masked.values()], hidden: [...hidden.values()], any: this.accesses.size > 0 };
   }
 
-  private readRecord(): RecordDraft {
-    const operations = this.reads.splice(0);
+  private content(asked: readonly Asked[]): DetailContent {
+    return { address: this.facts.clientAddress, asked, changes: [] };
+  }
+
+  private readRecord(): Draft {
+    const reads = this.reads.splice(0);
+    const operations = reads.map(({ operation }) => operation);
     const accesses: Access[] = this.noted.splice(0);
     for (const [pattern, { rows, subjects }] of this.accesses) {
       accesses.push({ type: pattern.type, rows, fields: pattern.selected, subjects: [...subjects] });
     }
-    return {
+    const draft: RecordDraft = {
       ...this.frame(),
       operation: [...new Set(operations.map((operation) => operation.name))].join(' '),
       kind: widestKind(operations),
@@ -186,6 +235,7 @@ export class Document {
       code: null,
       accesses,
     };
+    return { draft, asked: reads.filter(({ input }) => input !== undefined) };
   }
 }
 

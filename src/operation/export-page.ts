@@ -82,7 +82,7 @@ export async function readChunk(scope: Scope, type: string, input: ChunkArgument
         `ORDER BY ${order} ${direction}, s.id ${direction} LIMIT ${LARGEST_CHUNK}`,
     ),
   );
-  for (const row of rows) scope.document.gather(reading.pattern(row.bits), row.subject_reference);
+  for (const row of rows) scope.document.gather(reading.pattern(row.bits), row.subject_reference, null);
   const views = openViews(scope, type, reading, rows);
   views.catch(() => undefined);
   const end = rows.at(-1);

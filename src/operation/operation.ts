@@ -21,12 +21,17 @@ export interface OperationDefinition<Arguments, Result> {
   readonly refusal: Refusal;
   /** True for what goes on with something that a step-up allowed before: the chunks of an export, its state, its download. */
   readonly continues: boolean;
+  /** Members of the input that never enter the sealed details of a record: contents of files, and what others sealed. */
+  readonly withheld?: readonly (keyof Arguments & string)[];
   readonly handler: (scope: Scope, input: Arguments) => Promise<Result>;
 }
 
 export type Refusal = 'FORBIDDEN' | 'NOT_FOUND' | 'HIDDEN';
 
-export type AnyOperation = Pick<OperationDefinition<never, unknown>, 'name' | 'kind' | 'action' | 'type' | 'mode'>;
+export type AnyOperation = Pick<
+  OperationDefinition<never, unknown>,
+  'name' | 'kind' | 'action' | 'type' | 'mode' | 'withheld'
+>;
 
 const declared = new Map<string, AnyOperation>();
 

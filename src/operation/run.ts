@@ -1,7 +1,7 @@
 import { registry } from '../kernel/attribute.js';
 import { Failure } from '../kernel/failure.js';
 import { databaseFault, DatabaseFault } from '../persistence/sqlstate.js';
-import type { Document } from './document.js';
+import type { BegunRead, Document } from './document.js';
 import { IdempotencyStore, type IdempotentRequest } from './idempotency.store.js';
 import type { AnyOperation, OperationDefinition } from './operation.js';
 import { Scope } from './scope.js';
@@ -32,6 +32,7 @@ export class Operations {
     input: Arguments,
     selection: Selection,
   ): Promise<Result> {
+    let begun: BegunRead | null = null;
     try {
       const purpose = this.purpose(document);
       const scope = new Scope(this.services, document, purpose, selection);
@@ -46,14 +47,14 @@ export class Operations {
         scope.steppedUp = true;
       }
       if (operation.mode === 'read') {
-        document.beginRead(operation, this.services.policy.hash, decision.ruleIds);
+        begun = document.beginRead(operation, this.services.policy.hash, decision.ruleIds, input);
         return await operation.handler(scope, input);
       }
       return await this.write(operation, scope, input);
     } catch (error) {
       const failure = asFailure(error, operation.mode);
-      if (operation.mode === 'read') document.refuseRead(operation);
-      this.recordRefusal(operation, document, failure);
+      if (begun !== null) document.refuseRead(begun);
+      this.recordRefusal(operation, document, failure, input);
       throw failure;
     }
   }
@@ -106,12 +107,12 @@ export class Operations {
     const asked = this.idempotent(operation, scope, input);
     if (asked !== null) {
       const earlier = await this.services.idempotency.find(scope.actor, asked, scope.now);
-      if (earlier !== null) return (await this.repeat(operation, scope, earlier)) as Result;
+      if (earlier !== null) return (await this.repeat(operation, scope, earlier, input)) as Result;
     }
     const result = await operation.handler(scope, input);
     const writing = scope.written;
     if (writing === null || writing.unit.empty) {
-      this.recordNothing(operation, scope.document);
+      this.recordNothing(operation, scope.document, input);
       return result;
     }
     const created = asked === null ? null : (result as View).id;
@@ -120,12 +121,12 @@ export class Operations {
       writing.unit.insert('idempotency_key', row);
     }
     try {
-      await this.commit(operation, scope, writing);
+      await this.commit(operation, scope, writing, input);
     } catch (error) {
       if (asked === null || databaseFault(error).constraint !== IdempotencyStore.constraint) throw error;
       const winner = await this.services.idempotency.find(scope.actor, asked, scope.now);
       if (winner === null) throw error;
-      return (await this.repeat(operation, scope, winner)) as Result;
+      return (await this.repeat(operation, scope, winner, input)) as Result;
     }
     return result;
   }
@@ -134,20 +135,26 @@ export class Operations {
    * Commits rows and record in one statement. When the statement failed, whether or not it happened, its number is
    * closed by a VOID record: the unique key of the ledger lets only one of the two exist.
    */
-  private async commit(operation: AnyOperation, scope: Scope, writing: Writing): Promise<void> {
-    const { ledger, database, policy } = this.services;
-    const record = ledger.prepare({
+  private async commit(operation: AnyOperation, scope: Scope, writing: Writing, input: unknown): Promise<void> {
+    const { ledger, database, policy, details } = this.services;
+    const draft = {
       ...scope.document.frame(),
       policy: policy.hash,
-      rules: [...writing.rules].sort(),
+      rules: [...writing.record.rules].sort(),
       operation: operation.name,
       kind: operation.kind,
       outcome: 'success',
       code: null,
-      accesses: writing.access(),
+      accesses: writing.record.accesses(),
       ...(writing.detail === undefined ? {} : { detail: writing.detail }),
-    });
-    const statement = writing.unit.statement((bind, from) => ledger.insertion(record, bind, from));
+    } as const;
+    const record = ledger.prepare(
+      scope.document.detailed(draft, { operation, input }, writing.record.changes, details),
+    );
+    const statement = writing.unit.statement(
+      (bind, from) => ledger.insertion(record, bind, from),
+      (bind, from) => ledger.detailInsertion(record, bind, from),
+    );
     let happened: boolean | undefined;
     try {
       const [row] = await database.query<{ happened: boolean }>(scope.actor.tenant, statement);
@@ -169,19 +176,19 @@ export class Operations {
   }
 
   /** The answer to a repeated creation: what it created, read again under today's decision. */
-  private async repeat(operation: AnyOperation, scope: Scope, id: string): Promise<View> {
-    scope.document.beginRead(operation, this.services.policy.hash, []);
+  private async repeat(operation: AnyOperation, scope: Scope, id: string, input: unknown): Promise<View> {
+    const begun = scope.document.beginRead(operation, this.services.policy.hash, [], input);
     try {
       return await scope.made(operation.type, id);
     } catch (error) {
-      scope.document.refuseRead(operation);
+      scope.document.refuseRead(begun);
       throw error;
     }
   }
 
   private idempotent({ name, kind }: AnyOperation, scope: Scope, input: unknown): IdempotentRequest | null {
     const { idempotencyKey } = scope.document.facts;
-    if (idempotencyKey === null || kind !== 'CREATE') return null;
+    if (idempotencyKey === null || (kind !== 'CREATE' && kind !== 'DISCLOSE')) return null;
     const { tenant } = scope.actor;
     const digest = (label: string, text: string) => this.services.vault.keyedDigest(tenant, label, text);
     return {
@@ -191,28 +198,24 @@ export class Operations {
   }
 
   /** A write that found nothing to change was done all the same. */
-  private recordNothing(operation: AnyOperation, document: Document): void {
-    document.record({
-      ...document.frame(),
-      policy: this.services.policy.hash,
-      operation: operation.name,
-      kind: operation.kind,
-      outcome: 'success',
-      code: null,
-      accesses: [],
-    });
+  private recordNothing(operation: AnyOperation, document: Document, input: unknown): void {
+    const { name, kind } = operation;
+    const policy = this.services.policy.hash;
+    const done = { operation: name, kind, outcome: 'success', code: null, accesses: [] } as const;
+    document.record({ ...document.frame(), policy, ...done }, [{ operation, input }]);
   }
 
-  private recordRefusal(operation: AnyOperation, document: Document, failure: Failure): void {
+  private recordRefusal(operation: AnyOperation, document: Document, failure: Failure, input: unknown): void {
     if (document.actor === null) return;
-    document.record({
+    const draft = {
       ...document.frame(),
       operation: operation.name,
       kind: operation.kind,
       outcome: DENIALS.has(failure.code) ? 'denied' : 'failed',
       code: failure.options.recordedAs ?? failure.code,
       accesses: [],
-    });
+    } as const;
+    document.record(draft, [{ operation, input }]);
   }
 }
 

@@ -12,8 +12,8 @@ import type { FetchedRow, ListArguments, Page, PageArguments } from './reader.js
 import type { Selection } from './selection.js';
 import type { ScopeServices } from './services.js';
 import { Sources } from './sources.js';
-import { Reading, type Circumstances, type View } from './view.js';
-import { publicShape, Writing } from './writing.js';
+import { publicShape, Reading, type Circumstances, type View } from './view.js';
+import { Writing } from './writing.js';
 
 const STANDARD_PAGE = 20;
 const LARGEST_MATCH = 20;
@@ -111,7 +111,7 @@ export class Scope {
     const own = await this.reader(reading).one(id);
     if (own === null) throw notFound();
     const pattern = reading.pattern(0);
-    this.document.gather(pattern, own.subject_reference);
+    this.document.gather(pattern, own.subject_reference, own.subject_id);
     return reading.render(pattern, own, {}, this.circumstances);
   }
 
@@ -276,7 +276,9 @@ export class Scope {
       };
       return reading.show(row, address, this.services.vault, circumstances);
     });
-    for (const row of rows) this.document.gather(reading.pattern(row.bits), row.subject_reference);
+    for (const row of rows) {
+      this.document.gather(reading.pattern(row.bits), row.subject_reference, row.subject_id);
+    }
     return shown;
   }
 

@@ -79,6 +79,25 @@ export function openAll(
   return opened;
 }
 
+/** Of the written fields those that changed, with what they were and are. `stored`: columns, and opened fields by name. */
+export function changedValues(
+  noun: NounDeclaration,
+  stored: Values,
+  written: Values,
+): { before: Values; after: Values } {
+  const before: Record<string, unknown> = {};
+  const after: Record<string, unknown> = {};
+  for (const [field, value] of Object.entries(written)) {
+    const column = noun.attributes.get(field)?.column ?? null;
+    const known = stored[column ?? field] ?? null;
+    const old = known instanceof Date ? known.toISOString() : known;
+    if (old === value) continue;
+    before[field] = old;
+    after[field] = value;
+  }
+  return { before, after };
+}
+
 /** The facts that a change of columns changes. */
 export function changedFacts(noun: NounDeclaration, columns: Values): Facts {
   const facts: Facts = {};

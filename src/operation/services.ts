@@ -1,10 +1,13 @@
 import type { Challenges } from '../identity/challenges.js';
 import type { Clock } from '../kernel/clock.js';
+import type { LedgerEntry } from '../ledger/stored-entries.js';
+import type { LogFiles } from '../ledger/log-files.js';
 import type { LedgerReader } from '../ledger/reader.js';
 import type { LedgerWriter } from '../ledger/writer.js';
 import type { Database } from '../persistence/database.js';
 import type { PolicyEngine } from '../policy/engine.js';
 import type { Vault } from '../vault/vault.js';
+import type { Details } from './details.js';
 import type { IdempotencyStore } from './idempotency.store.js';
 import type { LimitStore } from './limit.store.js';
 import type { SealedContents } from './sealed-content.js';
@@ -21,4 +24,9 @@ export interface ScopeServices {
   readonly challenges: Challenges;
   readonly ledgerReader: LedgerReader;
   readonly contents: SealedContents;
+  /** The ledger as the files that auditors fetch. */
+  readonly files: LogFiles;
+  readonly details: Details;
+  /** An entry as FHIR R4 AuditEvents, JSON. */
+  readonly auditEvents: (entry: LedgerEntry) => readonly string[];
 }

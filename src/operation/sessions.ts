@@ -5,6 +5,7 @@ import type { Actor } from '../kernel/actor.js';
 import { Failure } from '../kernel/failure.js';
 import type { RecordDraft } from '../ledger/record.js';
 import type { PolicyEngine } from '../policy/engine.js';
+import type { Asked } from './detail-text.js';
 import type { Document } from './document.js';
 
 export interface Me {
@@ -39,7 +40,10 @@ export class Sessions {
   ) {}
 
   async signIn(document: Document, request: SignInRequest): Promise<SignedIn> {
-    return this.admitted(document, 'signIn', () => this.identity.signIn(request, document.facts.clientAddress));
+    const address = document.facts.clientAddress ?? THIS_MACHINE;
+    // Neither who nor with what: the tenant alone enters the sealed details.
+    const asked = [{ operation: { name: 'signIn' }, input: { tenant: request.tenant } }];
+    return this.admitted(document, 'signIn', () => this.identity.signIn(request, address), asked);
   }
 
   async refresh(document: Document, refreshToken: string): Promise<SignedIn> {
@@ -95,11 +99,12 @@ export class Sessions {
     document: Document,
     operation: SessionOperation,
     work: () => Promise<SignedIn>,
+    asked: readonly Asked[] = [],
   ): Promise<SignedIn> {
     try {
       const signedIn = await work();
       const { actor } = signedIn;
-      document.record({
+      const draft = {
         ...document.frame(actor.tenant),
         ...ABOUT_SESSION,
         operation: signedIn.factor === 'RECOVERY' ? `${operation}.recoveryCode` : operation,
@@ -109,11 +114,12 @@ export class Sessions {
         actor: actor.reference,
         role: actor.role,
         session: actor.sessionId,
-      });
+      } as const;
+      document.record(draft, asked);
       return signedIn;
     } catch (error) {
       const suspect = error instanceof Unauthenticated ? error.suspect : null;
-      document.record({
+      const draft = {
         ...document.frame(suspect?.tenant ?? 'system'),
         ...ABOUT_SESSION,
         operation,
@@ -122,12 +128,15 @@ export class Sessions {
         actor: suspect?.actor ?? null,
         role: null,
         session: suspect?.session ?? null,
-      });
+      } as const;
+      document.record(draft, asked);
       throw error;
     }
   }
 }
 
+/** Commands sign in from where they run. */
+const THIS_MACHINE = '127.0.0.1';
 const ABOUT_SESSION = { purpose: null, policy: null, rules: [], accesses: [] } as const;
 
 function refusalOf(error: unknown): Pick<RecordDraft, 'outcome' | 'code'> {

@@ -9,6 +9,9 @@ interface Step {
   readonly guards: boolean;
 }
 
+/** An INSERT of the ledger. `from` names the steps without whose rows nothing is inserted. */
+type Insertion<Text> = (bind: Bind, from?: string) => Text;
+
 /** A row of a tenant, as somebody looked at it. */
 export interface RowVersion {
   readonly tenant: string;
@@ -91,14 +94,20 @@ export class Unit {
     this.announced.push(announcement(this.bind, type, id, subjectId));
   }
 
-  /** The whole statement, with the ledger's insertion at its end. It answers one row with `happened`. */
-  statement(insertion: (bind: Bind, from?: string) => string) {
+  /**
+   * The whole statement, with the ledger's insertions at its end: of the record, and of its sealed details where it has
+   * some. It answers one row with `happened`.
+   */
+  statement(record: Insertion<string>, detail: Insertion<string | null> = () => null) {
     const { guards } = this;
-    const from = guards.map((step) => step.name).join(' CROSS JOIN ');
-    const record = insertion(this.bind, from === '' ? undefined : `FROM ${from}`);
+    const source = guards.map((step) => step.name).join(' CROSS JOIN ');
+    const from = source === '' ? undefined : `FROM ${source}`;
     const happened = guards.map((step) => `(SELECT count(*) FROM ${step.name}) = 1`).join(' AND ') || 'TRUE';
     const withs = this.steps.map((step) => `${step.name} AS (${step.text})`);
-    const text = `WITH ${[...withs, `record AS (${record})`].join(', ')} SELECT ${happened} AS happened${this.announcements(from)}`;
+    withs.push(`record AS (${record(this.bind, from)})`);
+    const sealed = detail(this.bind, from);
+    if (sealed !== null) withs.push(`detail AS (${sealed})`);
+    const text = `WITH ${withs.join(', ')} SELECT ${happened} AS happened${this.announcements(source)}`;
     return this.steps.length > 6 ? this.parameters.unprepared(text) : this.parameters.statement(text);
   }
 

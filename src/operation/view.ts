@@ -200,3 +200,12 @@ function plain(value: unknown): string | number | null {
   if (typeof value === 'string' || typeof value === 'number') return value;
   return value instanceof Date ? value.toISOString() : null;
 }
+
+/** The view of one's own new row that one may not read: what is public, and nothing of its content. */
+export function publicShape(noun: NounDeclaration): Decision['shape'] {
+  const fields = new Map<string, FieldView>();
+  for (const { field, group, sealed } of noun.attributes.values()) {
+    if (group === 'public' && !sealed) fields.set(field, { state: 'CLEAR', mask: null });
+  }
+  return { visibility: () => ({ fields, openGroups: [] }) };
+}

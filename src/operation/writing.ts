@@ -1,18 +1,28 @@
 import { registry, type NounDeclaration } from '../kernel/attribute.js';
 import { Failure, notFound } from '../kernel/failure.js';
 import { isId, newId, newReference } from '../kernel/identifier.js';
-import type { Access, RecordDraft } from '../ledger/record.js';
+import type { RecordDraft } from '../ledger/record.js';
 import { sealedColumn } from '../persistence/attribute.js';
-import type { Decision, FieldView, PolicyAction } from '../policy/decision.js';
+import type { Decision, PolicyAction } from '../policy/decision.js';
 import { applyMask } from '../policy/mask.js';
+import type { RowChange } from './detail-text.js';
 import { checkInput, maskedValue } from './input.js';
 import { asParent, newFacts, readFacts, type Facts } from './row-facts.js';
 import type { AnyOperation } from './operation.js';
 import type { Scope } from './scope.js';
-import { blindIndexes, changedFacts, openAll, plainColumns, sealedGroups, subjectKeyRow } from './sealed-row.js';
+import {
+  blindIndexes,
+  changedFacts,
+  changedValues,
+  openAll,
+  plainColumns,
+  sealedGroups,
+  subjectKeyRow,
+} from './sealed-row.js';
 import { fetchStored, StoredRow } from './stored-row.js';
 import { Unit } from './unit.js';
-import { maskFacts, Reading, type Pattern, type Row, type View } from './view.js';
+import { maskFacts, publicShape, Reading, type Pattern, type Row, type View } from './view.js';
+import { WriteRecord } from './write-record.js';
 
 /** The patient that a write concerns: key, name in the ledger, and the facts that child policies inherit. */
 export interface Subject {
@@ -36,16 +46,23 @@ export interface Created {
 
 type Values = Readonly<Record<string, unknown>>;
 
+/** Whose row it is: both empty where it is nobody's. */
+interface Owner {
+  readonly reference: string;
+  readonly subjectId: string;
+}
+
 /** The writes of one operation: checked against the policy before and after, sealed by group, staged in one unit. */
 export class Writing {
   readonly unit = new Unit();
-  private readonly accesses = new Map<string, { rows: number; fields: Set<string>; subjects: Set<string> }>();
+  /** What the ledger says of this unit. */
+  readonly record = new WriteRecord();
   private readonly answers: {
     readonly pattern: Pattern;
     readonly reference: string | null;
+    readonly subjectId: string;
     readonly rules: readonly string[];
   }[] = [];
-  readonly rules = new Set<string>();
   /** What the record of this unit says of a file. */
   detail: RecordDraft['detail'];
   /** What a caller hears whose change came second, where that is more than another version. */
@@ -53,22 +70,12 @@ export class Writing {
 
   constructor(private readonly scope: Scope) {}
 
-  /** What the ledger says of this unit. */
-  access(): Access[] {
-    return [...this.accesses].map(([type, { rows, fields, subjects }]) => ({
-      type,
-      rows,
-      fields: Object.fromEntries([...fields].sort().map((field) => [field, 'WRITTEN' as const])),
-      subjects: [...subjects],
-    }));
-  }
-
   /** Notes in the document what the answers show. Once the unit is committed: before that, nobody sees them. */
   showAnswers(operation: AnyOperation): void {
     const { document, services } = this.scope;
     const rules = this.answers.flatMap((answer) => answer.rules);
     if (this.answers.length > 0) document.beginRead(operation, services.policy.hash, rules);
-    for (const { pattern, reference } of this.answers) document.gather(pattern, reference);
+    for (const { pattern, reference, subjectId } of this.answers) document.gather(pattern, reference, subjectId);
   }
 
   /** Stages a new row. FORBIDDEN when the policy does not let the actor write one of the fields or make such a row. */
@@ -105,9 +112,9 @@ export class Writing {
       const value = String(checked[noun.maintains.from]);
       this.unit.include(parent.table, { tenant: actor.tenant, id: subjectId }, noun.maintains.column, value);
     }
-    this.note(type, Object.keys(checked), reference, decision);
+    this.note({ type, id, after: checked }, checked, { reference, subjectId }, decision);
     const subject = isSubject ? { id, reference, facts: asParent(facts) } : null;
-    return { id, subject, view: this.answer(noun, row, checked, facts, reference) };
+    return { id, subject, view: this.answer(noun, row, checked, facts, { reference, subjectId }) };
   }
 
   /** Stages a patch: fields that are absent stay. VERSION_CONFLICT when the row is not at `version`. */
@@ -146,9 +153,10 @@ export class Writing {
     const after = { ...before, ...changedFacts(noun, columns) };
     if (!decision.matches(after)) throw this.refusal(type, undefined);
     this.unit.update(noun.table, { tenant: actor.tenant, id, version }, columns);
-    const reference = String(current['subject_reference']);
-    this.note(type, Object.keys(checked), reference, decision);
-    return this.answer(noun, { ...current, ...columns, version: version + 1 }, merged, after, reference);
+    const owner = { reference: String(current['subject_reference']), subjectId: address.subjectId };
+    const change = { type, id, ...changedValues(noun, { ...current, ...opened }, checked) };
+    this.note(change, checked, owner, decision);
+    return this.answer(noun, { ...current, ...columns, version: version + 1 }, merged, after, owner);
   }
 
   /** Refuses, as `update` would, who may not change a row: before work that is in vain without the change. */
@@ -228,20 +236,17 @@ export class Writing {
     return blindIndexes(type, texts, (attribute, text) => vault.blindIndex(this.scope.actor.tenant, attribute, text));
   }
 
-  private note(type: string, fields: readonly string[], reference: string, decision: Decision): void {
-    const noted = this.accesses.get(type) ?? { rows: 0, fields: new Set<string>(), subjects: new Set<string>() };
-    noted.rows += 1;
-    for (const field of fields) noted.fields.add(field);
-    if (reference !== '') noted.subjects.add(reference);
-    this.accesses.set(type, noted);
-    for (const rule of decision.ruleIds) this.rules.add(rule);
+  private note(change: RowChange, written: Values, { reference, subjectId }: Owner, { ruleIds }: Decision): void {
+    this.record.note(change, Object.keys(written), reference, ruleIds);
+    if (reference !== '') this.scope.document.know(reference, subjectId);
   }
 
   /**
    * The payload of a write is a read like any other: under the read decision, masked, in the document's read record. Of a
    * row that the caller made and may not see, it has the public fields alone: they come from him or from the clock.
    */
-  private answer(noun: NounDeclaration, row: Values, opened: Values, facts: Facts, reference: string): View {
+  private answer(noun: NounDeclaration, row: Values, opened: Values, facts: Facts, owner: Owner): View {
+    const { reference, subjectId } = owner;
     const decision = this.scope.decide('read', noun.type);
     const readable = decision.allowed && decision.matches(facts);
     const { selection } = this.scope;
@@ -250,7 +255,7 @@ export class Writing {
     const pattern = reading.pattern(shown.bits);
     if (selection.fields.size > 0 || selection.fieldAccess) {
       const rules = readable ? decision.ruleIds : [];
-      this.answers.push({ pattern, reference: reference === '' ? null : reference, rules });
+      this.answers.push({ pattern, reference: reference === '' ? null : reference, subjectId, rules });
     }
     return reading.render(pattern, shown, opened, this.scope.circumstances);
   }
@@ -279,15 +284,6 @@ export class Writing {
       'State another purpose, or ask the security team.',
     );
   }
-}
-
-/** The view of one's own new row that one may not read: what is public, and nothing of its content. */
-export function publicShape(noun: NounDeclaration): Decision['shape'] {
-  const fields = new Map<string, FieldView>();
-  for (const { field, group, sealed } of noun.attributes.values()) {
-    if (group === 'public' && !sealed) fields.set(field, { state: 'CLEAR', mask: null });
-  }
-  return { visibility: () => ({ fields, openGroups: [] }) };
 }
 
 export function versionConflict(type: string): Failure {

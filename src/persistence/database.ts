@@ -14,7 +14,8 @@ export const CONNECTION_LIMITS = {
   lock_timeout: 5_000,
   connectionTimeoutMillis: 5_000,
   keepAlive: true,
-  options: '-c plan_cache_mode=force_generic_plan',
+  /** A writing transaction holds up the ledger for everybody; its limit is below the lag at which nothing is recorded. */
+  options: '-c plan_cache_mode=force_generic_plan -c transaction_timeout=12000',
 } as const;
 
 const WAIT_MILLISECONDS = 5_000;

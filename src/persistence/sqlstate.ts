@@ -33,6 +33,7 @@ const KINDS: Readonly<Record<string, FaultKind>> = {
   '57P02': 'connection',
   '57P03': 'connection',
   '25P03': 'connection',
+  '25P04': 'connection',
 };
 
 /**

@@ -4,7 +4,7 @@ import type { Bundle } from './bundle.js';
 import { asSubject, conjunction, type Where } from './condition.js';
 import type { Guardrail } from './guardrail.js';
 import { buildAbility, type CaslRule, type PolicyAbility } from './matcher.js';
-import { SHOWING, type Permit } from './rule.js';
+import { SHOWING, WRITING, type Permit } from './rule.js';
 
 /** A permit with the whole condition on its rows: what it inherits and its own; null is every row. */
 export interface Grant {
@@ -54,8 +54,8 @@ function permitRules(permit: Permit, where: Where | null): CaslRule[] {
     ...conditions,
   });
   return [...permit.actions].flatMap((action) => {
-    if (action === 'lookup' || action === 'accessReport') return [rule(action)];
-    if (!SHOWING.includes(action)) return [rule(action, [...permit.writes])];
+    if (WRITING.includes(action)) return [rule(action, [...permit.writes])];
+    if (!SHOWING.includes(action)) return [rule(action)];
     const clear = [...permit.shows].filter(([, shown]) => shown.clear).map(([field]) => field);
     const shown = rule(action, [...permit.shows.keys()]);
     return clear.length === 0 ? [shown] : [shown, rule(`${action}:clear`, clear)];

@@ -16,7 +16,19 @@ export interface PolicyContext {
   readonly timeZone: string;
 }
 
-export const POLICY_ACTIONS = ['read', 'create', 'update', 'deactivate', 'lookup', 'export', 'accessReport'] as const;
+export const POLICY_ACTIONS = [
+  'read',
+  'create',
+  'update',
+  'deactivate',
+  'lookup',
+  'export',
+  'accessReport',
+  'readLedger',
+  'openLedgerDetail',
+  'proveRecord',
+  'erase',
+] as const;
 export type PolicyAction = (typeof POLICY_ACTIONS)[number];
 
 export interface FieldView {

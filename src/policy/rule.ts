@@ -19,7 +19,7 @@ type Refuse = (at: DocumentPath, message: string) => void;
 /** The actions that set fields: a rule for them says which. */
 export const WRITING: readonly PolicyAction[] = ['create', 'update', 'deactivate'];
 /** The actions that show fields, in clear or masked: a rule for them says which. */
-export const SHOWING: readonly PolicyAction[] = ['read', 'export'];
+export const SHOWING: readonly PolicyAction[] = ['read', 'export', 'openLedgerDetail'];
 
 export interface Shown {
   readonly clear: boolean;
@@ -182,10 +182,11 @@ class PermitReader {
     const { rule } = this;
     const can = (...actions: PolicyAction[]) => actions.some((action) => rule.actions.includes(action));
     for (const part of ['show', 'fields', 'masks'] as const) {
-      if (rule[part] !== undefined && !can(...SHOWING)) this.no([part], `"${part}" needs the action read or export.`);
+      if (rule[part] !== undefined && !can(...SHOWING))
+        this.no([part], `"${part}" needs the action read or export, or openLedgerDetail.`);
     }
     if (can(...SHOWING) && rule.show === undefined && rule.fields === undefined)
-      this.no([], `A rule for ${can('read') ? 'read' : 'export'} shows something.`);
+      this.no([], `A rule for ${SHOWING.find((one) => can(one))} shows something.`);
     if (can(...WRITING) !== (rule.write !== undefined)) {
       this.no([], 'The actions create, update and deactivate need "write", and only they have it.');
     }

@@ -5,8 +5,12 @@ describe('Metrics', () => {
   it('tells requests, operations, pools and the ledger as they are when it is asked', async () => {
     const metrics = new Metrics({ processFigures: false });
     let queued = 1;
+    const witnesses = new Map([
+      ['w1', 1767225600],
+      ['w2', null],
+    ]);
     metrics.watchPool('custodia_app', () => ({ open: 3, idle: 2, waiting: 0 }));
-    metrics.watchLedger(() => ({ queued, lagSeconds: 0.5, sizes: new Map([['T-CN', 1234]]) }));
+    metrics.watchLedger(() => ({ queued, lagSeconds: 0.5, refusing: true, sizes: new Map([['T-CN', 1234]]), witnesses }));
     metrics.request('success');
     metrics.operation('patients', 'success', 0.004);
     queued = 7;
@@ -15,6 +19,8 @@ describe('Metrics', () => {
     expect(text).toContain('custodia_operation_seconds_count{operation="patients",outcome="success"} 1');
     expect(text).toContain('custodia_database_connections_idle{role="custodia_app"} 2');
     expect(text).toContain('custodia_ledger_queue 7');
+    expect(text).toContain('custodia_ledger_refusing 1');
+    expect(text.match(/custodia_ledger_witness_seconds\{.*/g)).toEqual(['custodia_ledger_witness_seconds{witness="w1"} 1767225600']);
     expect(text).toContain('custodia_ledger_size{log="T-CN"} 1234');
   });
 

@@ -7,11 +7,14 @@ export interface PoolFigures {
   readonly waiting: number;
 }
 
-/** The ledger now: records not yet durable, age of the oldest record without index, entries per log. */
+/** The ledger now: records not yet durable, age of the oldest record without index, whether that is too old, entries per log. */
 export interface LedgerFigures {
   readonly queued: number;
   readonly lagSeconds: number;
+  readonly refusing: boolean;
   readonly sizes: ReadonlyMap<string, number>;
+  /** When each witness cosigned last, in POSIX seconds, by its name in the policy; null: not since this process leads. */
+  readonly witnesses?: ReadonlyMap<string, number | null>;
 }
 
 export type Outcome = 'success' | 'denied' | 'failed';
@@ -107,6 +110,18 @@ export class Metrics {
       'Age of the oldest ledger record without an index.',
       (ledger) => ledger.lagSeconds,
     );
+    gauge('custodia_ledger_refusing', '1 while nothing is recorded, because the ledger lags too far.', (ledger) =>
+      Number(ledger.refusing),
+    );
+    new Gauge({
+      name: 'custodia_ledger_witness_seconds',
+      help: 'POSIX time at which a witness cosigned last, by its name in the policy; told by the leading process.',
+      labelNames: ['witness'],
+      registers: [this.registry],
+      collect() {
+        for (const [witness, time] of figures()?.witnesses ?? []) if (time !== null) this.set({ witness }, time);
+      },
+    });
     new Gauge({
       name: 'custodia_ledger_size',
       help: 'Entries with an index, by log.',

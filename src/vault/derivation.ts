@@ -10,7 +10,16 @@ const NO_SALT = Buffer.alloc(0);
  * that leaks from one use opens nothing of another.
  */
 export type KeyPurpose =
-  'root-id' | 'root-wrap' | 'subject-wrap' | 'commitment' | 'group' | 'index' | 'digest' | 'token' | 'stream';
+  | 'root-id'
+  | 'root-wrap'
+  | 'subject-wrap'
+  | 'commitment'
+  | 'group'
+  | 'index'
+  | 'digest'
+  | 'token'
+  | 'stream'
+  | 'detail';
 
 /**
  * One byte string for a list of texts, and for no other list: each text is preceded by its length in bytes

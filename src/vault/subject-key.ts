@@ -37,6 +37,7 @@ const place = Buffer.allocUnsafe(512);
 /** The key of one subject with its group keys, derived (HKDF-SHA-256) when first needed. Never holds raw key bytes. */
 export class SubjectKey {
   private readonly groups: Partial<Record<DataGroup, GroupKey>> = {};
+  private detailKey: KeyObject | null = null;
   private readonly head: string;
   private readonly remembered = new Map<object, { rowId: string; sealed: Buffer; result: unknown }>();
 
@@ -108,6 +109,11 @@ export class SubjectKey {
   /** The key of one sealed stream (see sealed-stream.ts): it is gone when this key is. */
   streamKey(label: string): KeyObject {
     return expandKey(this.key, 'stream', label, String(this.keyId));
+  }
+
+  /** The key of the sealed details of the ledger's records about this subject alone: it is gone when this key is. */
+  ledgerKey(): KeyObject {
+    return (this.detailKey ??= expandKey(this.key, 'detail', String(this.keyId)));
   }
 
   private derive(group: DataGroup): GroupKey {

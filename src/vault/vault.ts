@@ -6,6 +6,7 @@ import { Failure } from '../kernel/failure.js';
 import type { Database } from '../persistence/database.js';
 import { BulkOpening, type SealedRow } from './bulk-opening.js';
 import { canonical, deriveKey, extractKey, intoKey, KEY_BYTES } from './derivation.js';
+import { openDetailText, sealDetailText, tenantDetailKey } from './detail-key.js';
 import { FileRootKeyProvider, type RootKeyProvider } from './root-key.js';
 import { sealBytes } from './sealed-value.js';
 import { commitmentOf, SubjectKey, subjectKeyPlace, type SealAddress, type SubjectWrap } from './subject-key.js';
@@ -36,6 +37,7 @@ interface TenantKey {
   readonly key: KeyObject;
   readonly subjectWrap: KeyObject;
   readonly digest: KeyObject;
+  readonly detail: KeyObject;
   readonly indexes: Map<string, KeyObject>;
 }
 
@@ -173,6 +175,19 @@ export class Vault {
     return this.subjectKey({ tenant, subjectId }).streamKey(label);
   }
 
+  /**
+   * Seals the details of a record of the ledger: under the key of the subject, which must be loaded, or of the tenant where
+   * `subjectId` is null. Opens for the same place alone.
+   */
+  sealDetail(tenant: string, subjectId: string | null, place: readonly string[], text: string): Buffer {
+    return sealDetailText(this.detailKey(tenant, subjectId, place), place, text);
+  }
+
+  /** The text of sealed details, or null for anything that was not sealed for this place. */
+  openDetail(tenant: string, subjectId: string | null, place: readonly string[], ciphertext: Buffer): string | null {
+    return openDetailText(this.detailKey(tenant, subjectId, place), place, ciphertext);
+  }
+
   /** An opaque base64url token with `payload` inside, valid for this label and context only. */
   sealToken(label: string, context: string, payload: string): string {
     return this.tokens.seal(label, context, payload);
@@ -181,6 +196,11 @@ export class Vault {
   /** The payload, or null for everything that is not a token of this label and context. */
   openToken(label: string, context: string, token: string): string | null {
     return this.tokens.open(label, context, token);
+  }
+
+  private detailKey(tenant: string, subjectId: string | null, place: readonly string[]): KeyObject {
+    if (subjectId !== null) return this.subjectKey({ tenant, subjectId }).ledgerKey();
+    return tenantDetailKey(this.tenant(tenant).detail, place);
   }
 
   private tenant(tenant: string): TenantKey {
@@ -221,6 +241,7 @@ export class Vault {
       key,
       subjectWrap: deriveKey(key, 'subject-wrap'),
       digest: deriveKey(key, 'digest'),
+      detail: deriveKey(key, 'detail'),
       indexes: new Map(),
     });
   }

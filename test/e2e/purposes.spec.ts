@@ -33,6 +33,7 @@ const READERS = new Set<Role>([
   'department_head',
   'integrator',
   'researcher',
+  'privacy_officer',
   'patient',
   'guardian',
 ]);

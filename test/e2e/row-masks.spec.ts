@@ -169,6 +169,22 @@ const MATRIX: readonly Row[] = [
     careTeam: 'C',
   },
   {
+    role: 'privacy_officer',
+    purpose: 'PATRQT',
+    patient: 'CCHHHHHHHHHHHHCC',
+    visit: null,
+    diagnosis: null,
+    careTeam: null,
+  },
+  {
+    role: 'privacy_officer',
+    purpose: 'HCOMPL',
+    patient: 'CCHHHHHHHHHHHHCC',
+    visit: null,
+    diagnosis: null,
+    careTeam: null,
+  },
+  {
     role: 'patient',
     purpose: 'PATRQT',
     patient: 'CCCCCCCCCCCMMHCC',
@@ -186,8 +202,6 @@ const REFUSED: readonly [Role, string][] = [
   ['marketer', 'HMARKT'],
   ['complaint_handler', 'HOPERAT'],
   ['auditor', 'HCOMPL'],
-  ['privacy_officer', 'PATRQT'],
-  ['privacy_officer', 'HCOMPL'],
   ['security_admin', 'HSYSADMIN'],
 ];
 

@@ -55,8 +55,9 @@ describe('row-level security', () => {
     expect(outside).toEqual(expect.arrayContaining(LEDGER));
     for (const name of outside) {
       const allowed = await one<{ may: boolean }>(
-        `SELECT has_table_privilege('custodia_app', $1, 'SELECT, UPDATE, DELETE, TRUNCATE') AS may`,
-        [name],
+        `SELECT has_table_privilege('custodia_app', $1, $2) AS may`,
+        // Details of the ledger are erased, of the own tenant alone: see ledger-detail.spec.
+        [name, name === 'ledger_detail' ? 'SELECT, UPDATE, TRUNCATE' : 'SELECT, UPDATE, DELETE, TRUNCATE'],
       );
       expect([name, allowed[0]?.may]).toEqual([name, false]);
     }

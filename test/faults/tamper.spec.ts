@@ -161,10 +161,21 @@ describe('a superuser invents an entry', () => {
     await expectNamed(`BAD ${LOG} ${size} record`);
   });
 
+  it('that the position of the sequencer has passed', async () => {
+    await tamper(async (client) => {
+      const { id } = await invented(client);
+      await client.query('UPDATE ledger_sequence SET last_xid = pg_current_xact_id(), last_id = $1', [id]);
+    });
+    await expectNamed(`BAD ${LOG} - unsequenced`);
+  });
+
   it('in the place of another', async () => {
     await tamper(async (client) => {
       const { id } = await invented(client);
-      await client.query(`UPDATE ledger_leaf SET entry_id = ${id} WHERE log = '${LOG}' AND idx = 8`);
+      await client.query(
+        `UPDATE ledger_leaf AS leaf SET entry_id = id, recorded_at = entry.recorded_at FROM ledger_entry AS entry
+          WHERE entry.id = ${id} AND leaf.log = '${LOG}' AND idx = 8`,
+      );
       await client.query('UPDATE ledger_sequence SET last_xid = pg_current_xact_id(), last_id = $1', [id]);
     });
     await expectNamed(`BAD ${LOG} 8 leaf`);
@@ -180,7 +191,11 @@ describe('a superuser invents an entry', () => {
       const leaf = leafHash(encodeEntry(rows[0]!.last_leaf, record));
       const range = decodeRange(size, rows[0]!.compact_range);
       range.append(leaf);
-      await client.query(`INSERT INTO ledger_leaf VALUES ('${LOG}', ${size}, ${id}, $1)`, [leaf]);
+      await client.query(
+        `INSERT INTO ledger_leaf (log, idx, entry_id, recorded_at, leaf)
+         SELECT log, ${size}, id, recorded_at, $1 FROM ledger_entry WHERE id = ${id}`,
+        [leaf],
+      );
       await client.query(
         `UPDATE ledger_head SET size = size + 1, last_leaf = $1, compact_range = $2 WHERE log = '${LOG}'`,
         [leaf, Buffer.concat(range.hashes)],

@@ -225,6 +225,24 @@ describe('a decision', () => {
     expect(ask('accessReport').matches(FACTS)).toBe(true);
   });
 
+  it('shows what the ledger sealed by permits of its own, and nothing of it that may not be read', () => {
+    const person = `[${[
+      permit('look', 'show: { clear: [public, contact] }'),
+      permit('opened', 'show: { clear: [public], masked: [contact] }', 'openLedgerDetail'),
+    ].join(', ')}]`;
+    const forbid = (rest: string) => `[{ id: no, effect: forbid, subjects: [Person], ${rest} }]`;
+    engine = load({ person });
+    expect(statesOf(ask('openLedgerDetail'))).toMatchObject({ id: 'CLEAR', phone: 'M_PHONE', note: 'HIDDEN' });
+    for (const action of ['read', 'openLedgerDetail', '"*"']) {
+      engine = load({ person, guardrails: forbid(`actions: [${action}]`) });
+      expect(ask('openLedgerDetail').matches(FACTS)).toBe(false);
+    }
+    engine = load({ person, guardrails: forbid('actions: ["read:clear"], groups: [public]') });
+    expect(ask('openLedgerDetail').clearFor('id')).toBe('never');
+    engine = load({ person, guardrails: forbid('actions: [read], groups: [contact]') });
+    expect(statesOf(ask('openLedgerDetail'))).toMatchObject({ id: 'CLEAR', phone: 'HIDDEN' });
+  });
+
   it('takes fields of a guardrail out of every write', () => {
     engine = load({
       person: `[${permit('edit', 'write: { groups: [contact, notes] }', 'update')}]`,

@@ -77,6 +77,9 @@ export class AccessEntryType implements AccessEntry {
   @Field(() => String, { description: 'RFC 3339, UTC.' })
   at: string;
 
+  @Field(() => String, { description: 'The organisation whose staff or machine it was.' })
+  organization: string;
+
   @Field(() => String, { nullable: true })
   role: string | null;
 
@@ -100,6 +103,11 @@ export class AccessEntryType implements AccessEntry {
 
   @Field(() => Boolean)
   emergency: boolean;
+
+  @Field(() => [String], {
+    description: 'Groups of data of which anything was shown or written; access: reports and entries of the ledger about the patient.',
+  })
+  categories: AccessEntry['categories'];
 
   @Field(() => [AccessedFieldType])
   fields: AccessEntry['fields'];

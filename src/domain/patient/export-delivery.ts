@@ -26,6 +26,7 @@ export const finishExport = defineOperation<FinishExportArguments, null>({
   type: 'Patient',
   mode: 'write',
   continues: true,
+  withheld: ['job'],
   handler: async (scope, { job, sha256 }) => {
     const { tenant, id, version } = job;
     scope.write.unit.update(
@@ -89,7 +90,7 @@ export async function deliverExport(
   const actor = document.requireActor();
   const known = isId(id) ? await store.find(actor.tenant, id, actor.id) : null;
   if (known === null) throw refusedUnknown(document);
-  document.facts = factsOf(known, document.facts.requestId);
+  document.facts = { ...factsOf(known, document.facts.requestId), clientAddress: document.facts.clientAddress };
   if (known.status === 'READY') await files.check(known);
   const job = await operations.run(downloadExport, document, { id }, selectFields());
   return { job, bytes: deletedAfterwards(files, job) };
@@ -106,7 +107,7 @@ async function* deletedAfterwards(files: ExportFiles, job: ExportJobRow): AsyncG
 /** The circumstances under which an export was asked for, for the work that goes on with it. */
 export function factsOf(job: ExportJobRow, requestId: string): RequestFacts {
   const reason = job.reasonGiven ? 'given with the request' : null;
-  return { requestId, purpose: job.purpose, reason, idempotencyKey: null, clientAddress: '' };
+  return { requestId, purpose: job.purpose, reason, idempotencyKey: null, clientAddress: null };
 }
 
 function refusedUnknown(document: Document): Failure {

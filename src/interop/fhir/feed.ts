@@ -68,7 +68,7 @@ export class Feed {
       purpose: PURPOSE,
       reason: null,
       idempotencyKey: null,
-      clientAddress: '127.0.0.1',
+      clientAddress: null,
     };
     const document = new Document(this.actor, facts, null);
     try {

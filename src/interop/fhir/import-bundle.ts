@@ -53,6 +53,7 @@ export const importBundle = defineOperation<ImportBundleArguments, ImportedBundl
   action: 'create',
   type: 'Patient',
   mode: 'write',
+  withheld: ['text'],
   handler: async (scope, { text, careTeamId }) => new BundleImport(scope, readBundle(text), careTeamId).run(),
 });
 
