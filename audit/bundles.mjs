@@ -76,7 +76,7 @@ export async function walkBundles(journey) {
 async function walkBundle({ source, size, minimum, walk, findings, kept }, part) {
   const { number, width, bundle, tile, macs, details } = part;
   const end = number * TILE_WIDTH + width;
-  if (bundle === null && end <= minimum) {
+  if (end <= minimum && (bundle?.entries ?? []).every((entry) => entry.length === 0)) {
     for (let at = walk.size % TILE_WIDTH; at < width; at++) {
       for (const made of walk.takePruned(tile?.[at])) await compareTile(source, made, walk, findings);
       kept.compare(walk);

@@ -26,7 +26,7 @@ import {
 import { vkey } from './note.mjs';
 
 const SIZE = 600;
-const K = 302;
+const K = 308;
 const clean = completeLog(SIZE);
 const log = sampleDirectory(clean);
 const changed = (changes: Record<number, Partial<LedgerRecord>>): Promise<Report> =>
@@ -80,7 +80,9 @@ describe('MACs', () => {
 });
 
 describe('registration of writers', () => {
-  const plain = (changes: Record<number, Partial<LedgerRecord>>) => log.verifyLog(logOf(sampleRecords(SIZE, changes)));
+  const bare = { macs: undefined, details: undefined, writerKeys: undefined };
+  const plain = (changes: Record<number, Partial<LedgerRecord>>) =>
+    log.verifyLog({ ...bare, ...logOf(sampleRecords(SIZE, changes)) });
   const { commitment } = new MacKey(WRITER_KEYS[0]!);
 
   it('is demanded where the first START makes one', async () => {
@@ -139,9 +141,14 @@ describe('sealed details', () => {
     expect(await log.verifyLog({ ...erased, details: erased.details.with(K, null) })).toMatchObject({ ok: true });
   });
 
+  it('beside a record that names none', async () => {
+    const details = clean.details.with(K + 1, Buffer.from('something'));
+    expect(await log.verifyLog({ details })).toMatchObject({ first: { index: K + 1, class: 'detail' }, faultCount: 1 });
+  });
+
   it('a file of them cut short', async () => {
     log.write();
-    writeFileSync(log.file('detail/001'), readFileSync(log.file('detail/001')).subarray(0, -3));
+    writeFileSync(log.file('detail/001'), readFileSync(log.file('detail/001')).subarray(0, -12));
     expect((await log.verify()).first).toEqual({ index: 509, class: 'detail' });
   });
 
@@ -247,6 +254,16 @@ describe('a pruned log', () => {
       const report = await log.verifyLog({ ...pruned(key), minimum: 512 });
       expect(report).toMatchObject({ faults: [{ index: 0, last: 511, class: 'missing-entry' }], faultCount: 1 });
     }
+  });
+
+  it('of which a source gives entries of length 0 where nothing is left', async () => {
+    const files = pruned('prune:512');
+    const entries = files.entries.map((entry, index) => (index < 512 ? Buffer.alloc(0) : entry));
+    log.write({ ...files, entries });
+    writeFileSync(log.file('minimum'), '512\n');
+    expect(await log.verify()).toMatchObject({ ok: true, warnings: [{ class: 'pruned', index: 0 }] });
+    writeFileSync(log.file('minimum'), '256\n');
+    expect((await log.verify()).first).toEqual({ index: 256, class: 'missing-entry' });
   });
 
   it('below the minimum leaf hashes stay, above it entries do', async () => {

@@ -68,7 +68,10 @@ export class DetailChecks {
    * @returns {void}
    */
   take(index, record, ciphertext) {
-    if (record.sealed === undefined) return;
+    if (record.sealed === undefined) {
+      if (ciphertext) this.#fault(index, null, toHex(sha256(ciphertext)), 'The record names no details, but there are some.');
+      return;
+    }
     if (ciphertext === null || ciphertext === undefined) {
       this.missing(index, record);
       return;
@@ -76,8 +79,7 @@ export class DetailChecks {
     this.checked += 1;
     const found = toHex(sha256(ciphertext));
     if (found === record.sealed.sha256) return;
-    const message = 'The details beside the record are not those that it names.';
-    this.findings.fault({ index, class: 'detail', expected: record.sealed.sha256, found, message });
+    this.#fault(index, record.sealed.sha256, found, 'The details beside the record are not those that it names.');
   }
 
   /**
@@ -110,9 +112,18 @@ export class DetailChecks {
   /** After the last entry. */
   finish() {
     const message = 'The details that the record names are missing, and no later ERASE names one of its subjects.';
-    for (const index of this.waiting.keys()) {
-      this.findings.fault({ index, class: 'detail', expected: null, found: null, message });
-    }
+    for (const index of this.waiting.keys()) this.#fault(index, null, null, message);
+  }
+
+  /**
+   * @param {number} index
+   * @param {string | null} expected
+   * @param {string | null} found
+   * @param {string} message
+   * @returns {void}
+   */
+  #fault(index, expected, found, message) {
+    this.findings.fault({ index, class: 'detail', expected, found, message });
   }
 
   /**

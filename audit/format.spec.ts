@@ -1,70 +1,66 @@
-import { createHmac, createPrivateKey } from 'node:crypto';
+import { createHmac } from 'node:crypto';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { expect, it } from '@jest/globals';
-import { canonicalize } from './canonical.mjs';
-import { encodeBundle, encodeEntry, KINDS, validateRecord, ZERO_LEAF } from './entry.mjs';
-import { CompactRange, consistencyProof, inclusionProof, leafHash, nodeHash, sha256 } from './merkle.mjs';
-import { checkpointText, signNote, vkey } from './note.mjs';
+import { describe, expect, it } from '@jest/globals';
+import { KINDS, validateRecord } from './entry.mjs';
+import { workedExample } from './format-example.js';
+import { sha256 } from './merkle.mjs';
+import { verifyProof } from './proof.mjs';
 import { sampleRecord, writeLog } from './sample-log.js';
-import { tilesOf } from './tiles.mjs';
 import { verifyDirectory } from './verify.mjs';
 
 const FORMAT = readFileSync(new URL('FORMAT.md', import.meta.url), 'utf8');
-const PKCS8_ED25519 = Buffer.from('302e020100300506032b657004220420', 'hex');
 
-it('recomputes the worked example of FORMAT.md, and verifies it', async () => {
-  const example = FORMAT.slice(FORMAT.indexOf('## 7.'));
-  const blocks = [...example.matchAll(/```(?:json)?\n([\s\S]*?)\n```/g)].map(([, block]) => block!.split('\n'));
-  const [records, hashes, macs, leafHex, , keys, note] = blocks;
-  const key = keys![0];
-  const [seed, macKey] = [...example.matchAll(/`([0-9a-f]{64})`/g)].map(([, hex]) => Buffer.from(hex!, 'hex'));
-  const origin = /The log `(.*?)`/.exec(example)![1]!;
+describe('the worked example', () => {
+  const { text, log, vkeys, proof, records } = workedExample();
 
-  const bytes = records!.map((record) => Buffer.from(record));
-  expect(bytes).toHaveLength(3);
-  for (const record of records!) {
-    expect(canonicalize(JSON.parse(record))).toBe(record);
-    expect(validateRecord(JSON.parse(record))).toEqual([]);
-  }
-  expect(bytes.map((record) => sha256(record).toString('hex'))).toEqual(hashes);
-  expect(bytes.map((record) => createHmac('sha256', macKey!).update(record).digest('hex'))).toEqual(macs);
+  it('stands in FORMAT.md byte for byte', () => {
+    expect(FORMAT.slice(FORMAT.indexOf('## 8.'))).toBe(text);
+  });
 
-  const entries: Buffer[] = [];
-  const leaves: Buffer[] = [];
-  const tree = new CompactRange();
-  for (const record of bytes) {
-    entries.push(encodeEntry(leaves.at(-1) ?? ZERO_LEAF, record));
-    leaves.push(leafHash(entries.at(-1)!));
-    tree.append(leaves.at(-1)!);
-  }
-  const hex = (items: Buffer[]) => items.map((item) => item.toString('hex'));
-  expect(hex(leaves)).toEqual(leafHex);
-  expect(example).toContain(`node(0,1)  ${nodeHash(leaves[0]!, leaves[1]!).toString('hex')}\n`);
-  expect(example).toContain(`root       ${tree.root().toString('hex')}\n`);
-  expect(example).toContain(`of entry 1: \`${hex(inclusionProof(leaves, 1, 3)).join(' ')}\``);
-  expect(example).toContain(`from 1 entry to 3: \`${hex(consistencyProof(leaves, 1, 3)).join(' ')}\``);
+  it('can be recomputed from the text alone', () => {
+    const blocks = [...FORMAT.matchAll(/\n([^\n]+):\n\n```(?:json)?\n([\s\S]*?)\n```/g)];
+    const lines = (title: string) => blocks.find(([, found]) => found!.startsWith(title))![2]!.split('\n');
+    const printed = lines('Records').map((line) => Buffer.from(line));
+    expect(printed).toEqual(records);
+    for (const record of printed) expect(validateRecord(JSON.parse(record.toString()))).toEqual([]);
+    expect(printed.map((record) => sha256(record).toString('hex'))).toEqual(lines('Record hashes'));
+    const keys = new Map(lines('Keys of the writers').map((line) => line.split(' ') as [string, string]));
+    const macs = printed.map((record) => {
+      const { writer } = JSON.parse(record.toString()) as { writer: string };
+      return createHmac('sha256', Buffer.from(keys.get(writer)!, 'hex')).update(record).digest('hex');
+    });
+    expect(macs).toEqual(lines('MACs'));
+    let leaf: Buffer = Buffer.alloc(32);
+    const leaves = printed.map((record) => (leaf = sha256(Buffer.concat([Buffer.of(0), leaf, record]))).toString('hex'));
+    expect(leaves).toEqual(lines('Leaves'));
+  });
 
-  const privateKey = createPrivateKey({ key: Buffer.concat([PKCS8_ED25519, seed!]), format: 'der', type: 'pkcs8' });
-  expect(vkey(origin, privateKey)).toBe(key);
-  const signed = signNote(checkpointText({ origin, size: 3, root: tree.root() }), { name: origin, privateKey });
-  expect(signed).toBe(`${note!.join('\n')}\n`);
-  for (const file of [tilesOf(leaves).get('tile/0/000.p/3')!, encodeBundle(entries)]) {
-    expect(example).toContain(`(${file.length} bytes, HASH \`${sha256(file).toString('hex')}\`)`);
-  }
-
-  const directory = mkdtempSync(join(tmpdir(), 'custodia-format-'));
-  writeLog(directory, { entries, leaves, note: signed, vkey: key! });
-  const report = await verifyDirectory(directory, { vkeys: [key!], checkpoints: [signed] });
-  rmSync(directory, { recursive: true });
-  expect(report).toMatchObject({ ok: true, origin, size: 3, warnings: [] });
+  it('is verified, whole and by the proof of one record', async () => {
+    const directory = mkdtempSync(join(tmpdir(), 'custodia-format-'));
+    writeLog(directory, log);
+    const report = await verifyDirectory(directory, { vkeys, checkpoints: [log.note] });
+    rmSync(directory, { recursive: true });
+    expect(report).toMatchObject({ ok: true, size: 4, warnings: [], checked: { records: 4, macs: 4, details: 1 } });
+    expect(report.verified).toHaveLength(2);
+    expect(verifyProof(proof, { record: records[2]! }, { vkeys })).toMatchObject({ index: 2, size: 4 });
+  });
 });
 
-it('names every member, kind and state that a record may have', () => {
+it('names every member, kind, state, fault and warning', () => {
   const { accesses, ...members } = sampleRecord(0);
-  const names = [...Object.keys(members), 'accesses', 'detail', 'type', 'rows', 'fields', 'subjects'];
-  for (const name of names) expect(FORMAT).toMatch(new RegExp(`\\n\\| \`${name}\` +\\|`));
+  const more = ['accesses', 'detail', 'sealed', 'commitment', 'replaces', 'type', 'rows', 'fields', 'subjects'];
+  for (const name of [...Object.keys(members), ...more]) {
+    expect(FORMAT).toMatch(new RegExp(`\\n\\| \`${name}\` +\\|`));
+  }
   for (const kind of KINDS) expect(FORMAT).toContain(`\`${kind}\``);
   expect(accesses).toEqual([]);
+  const report = readFileSync(new URL('report.mjs', import.meta.url), 'utf8');
+  const [faults, warnings] = [/@typedef \{('signature'[\s\S]*?)\} FaultClass/, /@property \{('key'.*)\} class/].map(
+    (pattern) => [...pattern.exec(report)![1]!.matchAll(/'([a-z-]+)'/g)].map(([, name]) => name!),
+  );
+  expect(faults!.length).toBeGreaterThan(15);
+  for (const name of faults!) expect(FORMAT).toMatch(new RegExp(`\\n\\| \`${name}\` +\\|`));
+  for (const name of warnings!) expect(FORMAT.slice(FORMAT.indexOf('\nWarnings:'))).toContain(`\`${name}\``);
 });

@@ -115,6 +115,7 @@ export class Inspector {
     const record = common ? null : readRecord(scratch.bytesOfRecord()).record;
     if (!common && record === null) return false;
     const sealed = common ? recogniser.sealedAt >= 0 : record?.sealed !== undefined;
+    if (!sealed && detail) return false;
     const missing = sealed && this.details && (detail === null || detail === undefined);
     if (sealed && !missing) {
       if (!this.details) facts.unasked += 1;

@@ -39,11 +39,14 @@ export interface Files {
   minimum?: number;
 }
 
-/** A record whose writer's numbers are dense over the whole log; every second pair of one writer comes swapped. */
+/**
+ * A record whose writer's numbers are dense over the whole log; every second pair of one writer comes swapped. A change to
+ * undefined leaves the member out.
+ */
 export function sampleRecord(index: number, changes: Partial<LedgerRecord> = {}): LedgerRecord {
   const turn = Math.floor(index / 2);
   const swapped = index < 4 ? turn : turn % 2 === 0 ? turn + 1 : turn - 1;
-  return {
+  const record: LedgerRecord = {
     v: 1,
     log: 'T-CN',
     incarnation: 1,
@@ -67,6 +70,7 @@ export function sampleRecord(index: number, changes: Partial<LedgerRecord> = {})
     ...(index === 0 ? { kind: 'START', suite: SUITE, origin: ORIGIN, accesses: [] } : {}),
     ...changes,
   };
+  return Object.fromEntries(Object.entries(record).filter(([, value]) => value !== undefined)) as unknown as LedgerRecord;
 }
 
 /** The ciphertext of the details of every third record of a log with details; other records have none. */

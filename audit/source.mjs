@@ -150,11 +150,13 @@ export class HttpLog extends FileSource {
   /**
    * @param {string} url of the log, without the name of a file
    * @param {Readonly<Record<string, string>>} [headers] sent with each request: `authorization`, `x-purpose-of-use`
+   * @param {{attempts?: number}} [options] how often a file is asked for in all (5)
    */
-  constructor(url, headers = {}) {
+  constructor(url, headers = {}, { attempts = ATTEMPTS } = {}) {
     super();
     this.url = url.replace(/\/+$/, '');
     this.headers = headers;
+    this.attempts = attempts;
   }
 
   /** @returns {SourceDescription} */
@@ -163,7 +165,7 @@ export class HttpLog extends FileSource {
   }
 
   /**
-   * A busy server (429, 5xx) or a broken connection is asked again, at most five times in all.
+   * A busy server (429, 5xx) or a broken connection is asked again, after a pause that grows.
    * @override
    * @param {string} path
    * @returns {Promise<Uint8Array | null>}
@@ -173,7 +175,7 @@ export class HttpLog extends FileSource {
     for (let attempt = 1; ; attempt++) {
       const answer = await this.#ask(path);
       if (!('again' in answer)) return answer.bytes;
-      if (attempt === ATTEMPTS) throw new Error(`${this.url}/${path}: ${answer.again}`);
+      if (attempt >= this.attempts) throw new Error(`${this.url}/${path}: ${answer.again}`);
       const pause = Math.max(answer.pause, FIRST_PAUSE_MILLISECONDS * 2 ** (attempt - 1));
       await new Promise((resolve) => setTimeout(resolve, Math.min(pause, LONGEST_PAUSE_MILLISECONDS)));
     }
@@ -184,8 +186,7 @@ export class HttpLog extends FileSource {
    * @returns {Promise<number>}
    */
   async highestBundle() {
-    const size = Number((await this.text('checkpoint'))?.split('\n')[1] ?? 0);
-    if (!Number.isSafeInteger(size)) return -1;
+    const size = await this.#size();
     let [present, absent] = [-1, Math.ceil(size / TILE_WIDTH)];
     while (absent - present > 1) {
       const middle = Math.floor((present + absent) / 2);
@@ -198,8 +199,15 @@ export class HttpLog extends FileSource {
 
   /** @returns {Promise<boolean>} */
   async hasDetails() {
-    const size = Number((await this.text('checkpoint'))?.split('\n')[1] ?? 0);
-    return size > 0 && (await this.details(0, Math.min(TILE_WIDTH, size))) !== null;
+    const size = await this.#size();
+    const last = Math.ceil(size / TILE_WIDTH) - 1;
+    return last >= 0 && (await this.details(last, size - last * TILE_WIDTH)) !== null;
+  }
+
+  /** @returns {Promise<number>} that the checkpoint states, whoever signed it; 0 where it states none */
+  async #size() {
+    const size = Number((await this.text('checkpoint'))?.split('\n')[1]);
+    return Number.isSafeInteger(size) && size > 0 ? size : 0;
   }
 
   /**

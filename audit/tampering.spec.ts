@@ -6,7 +6,7 @@ import { encodeEntry } from './entry.mjs';
 import { leafHash } from './merkle.mjs';
 import type { Report } from './report.mjs';
 import { classes, flip, sampleDirectory } from './sample-directory.js';
-import { checkpointOf, dumpOf, logOf, rowsOf, sampleRecords } from './sample-log.js';
+import { checkpointOf, completeLog, dumpOf, logOf, rowsOf, sampleRecords } from './sample-log.js';
 
 const SIZE = 600;
 const K = 300;
@@ -85,9 +85,8 @@ describe('files that were changed', () => {
   });
 
   it('any one byte of any file is seen, also one that leaves the text readable', async () => {
-    const small = logOf(sampleRecords(10));
-    log.write(small);
-    const paths = ['checkpoint', 'tile/0/000.p/10', 'tile/entries/000.p/10'];
+    log.write(completeLog(12));
+    const paths = ['checkpoint', 'tile/0/000.p/12', 'tile/entries/000.p/12', 'mac/000.p/12', 'detail/000.p/12'];
     await fc.assert(
       fc.asyncProperty(
         fc.constantFrom(...paths),
@@ -100,7 +99,7 @@ describe('files that were changed', () => {
           writeFileSync(log.file(path), bytes);
         },
       ),
-      { numRuns: 100 },
+      { numRuns: 200 },
     );
   });
 });
@@ -137,6 +136,25 @@ describe('entries that were deleted, moved, inserted', () => {
     const report = await log.verifyLog({ entries, leaves: clean.leaves.toSpliced(K, 0, leafHash(extra)) });
     expect(report.first).toEqual({ index: K + 1, class: 'chain' });
     expect(classes(report)).toContain('root');
+  });
+
+  it('one replayed: the same record once more, with its leaf hash and a checkpoint over it', async () => {
+    const records = sampleRecords(SIZE);
+    const report = await log.verifyLog(logOf(records.toSpliced(K, 0, records[20]!)));
+    expect(report).toMatchObject({ first: { index: K, class: 'writer-duplicate' }, faultCount: 1 });
+    const batch = await log.verifyLog(logOf(records.toSpliced(K, 0, ...records.slice(20, 30))));
+    expect(batch).toMatchObject({ first: { index: K, class: 'writer-duplicate' }, faultCount: 10 });
+  });
+
+  it('the tail rewritten below an old checkpoint', async () => {
+    const rewritten = logOf(sampleRecords(SIZE, { [SIZE - 3]: { role: 'physician' } }));
+    const entries = [...clean.entries.slice(0, SIZE - 3), ...rewritten.entries.slice(SIZE - 3)];
+    expect((await log.verifyLog({ entries })).first).toEqual({ index: SIZE - 3, class: 'leaf' });
+    const leaves = [...clean.leaves.slice(0, SIZE - 3), ...rewritten.leaves.slice(SIZE - 3)];
+    expect(await log.verifyLog({ entries, leaves })).toMatchObject({
+      first: { index: null, class: 'root' },
+      faultCount: 1,
+    });
   });
 
   it('the tail cut off below the checkpoint', async () => {

@@ -1307,13 +1307,13 @@ class ByteReader {
   }
 }
 
-return { bytesOf, table, TOKEN, QUOTE, ZERO, NULL, ByteReader };
+return { bytesOf, table, TOKEN, QUOTE, NULL, ByteReader };
 })();
 
 // recogniser.mjs
 // prettier-ignore
 const $recogniser = (() => {
-const { ByteReader, bytesOf, NULL, QUOTE, table, TOKEN, ZERO } = $byte_reader;
+const { ByteReader, bytesOf, NULL, QUOTE, table, TOKEN } = $byte_reader;
 const { ACCESS_STATES, KINDS, OUTCOMES } = $entry;
 
 const LINE = table(/[ !#-[\]-~]/);

@@ -1,13 +1,16 @@
 import { spawnSync } from 'node:child_process';
-import { copyFileSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { delimiter, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, describe, expect, it } from '@jest/globals';
+import { witnessVkey } from './cosignature.mjs';
 import { SUITE, type LedgerRecord } from './entry.mjs';
+import { inclusionProof } from './merkle.mjs';
+import { formatProof } from './proof.mjs';
 import type { Report } from './report.mjs';
 import { flip, sampleDirectory } from './sample-directory.js';
-import { checkpointOf, logOf, ORIGIN, sampleRecords, VKEY } from './sample-log.js';
+import { checkpointOf, logOf, ORIGIN, sampleRecords, VKEY, WITNESS_KEYS } from './sample-log.js';
 import { verifyDirectory } from './verify.mjs';
 
 const SIZE = 600;
@@ -24,16 +27,16 @@ describe('a log without a fault', () => {
   });
 
   it('of three levels of tiles has no fault but the two planted in its upper ones', async () => {
-    log.write(logOf(sampleRecords(65_536 + 300)));
+    log.write(logOf(Array.from({ length: 65_536 + 300 }, () => Buffer.from('no record'))));
     log.flipInFile('tile/1/000', 32 * 7);
     log.flipInFile('tile/2/000.p/1', 0);
-    const report = await log.verify();
-    expect(report).toMatchObject({ size: 65_836, faultCount: 2, warnings: [] });
+    const report = await log.verify({ hashesOnly: true });
+    expect(report).toMatchObject({ size: 65_836, faultCount: 2 });
     expect(report.faults).toMatchObject([
       { class: 'tile', index: 0 },
       { class: 'tile', index: 7 * 256 },
     ]);
-  }, 240_000);
+  });
 
   it('is OK when it lies beyond the checkpoint, as a log does that still grows', async () => {
     const older = checkpointOf(clean.leaves.slice(0, 400));
@@ -63,9 +66,7 @@ describe('records that were logged, but wrongly', () => {
   it('another incarnation without START', async () => {
     expect((await logged({ [K]: { incarnation: 2 } })).first).toEqual({ index: K, class: 'start' });
     const start = { kind: 'START', suite: SUITE, origin: ORIGIN, accesses: [], incarnation: 2 } as const;
-    const after = Object.fromEntries(Array.from({ length: SIZE - K }, (_, at) => [K + at, { incarnation: 2 }]));
-    expect(await logged({ ...after, [K]: start })).toMatchObject({ ok: true });
-    expect((await logged({ [K]: start })).first).toEqual({ index: K + 1, class: 'start' });
+    expect((await logged({ [K]: start })).faults.map(({ index }) => index)).toContain(K + 1);
   });
 
   it('a record of another log', async () => {
@@ -109,14 +110,22 @@ describe('records that were logged, but wrongly', () => {
   });
 });
 
+/** The Node 20 of the machine where it has one, because the folder promises to run there, else the one that runs this. */
+function oldestNode(): string {
+  const installed = (process.env.PATH ?? '').split(delimiter).map((directory) => join(directory, 'node'));
+  const version = (node: string) => spawnSync(node, ['--version'], { encoding: 'utf8' }).stdout ?? '';
+  return installed.find((node) => existsSync(node) && version(node).startsWith('v20.')) ?? process.execPath;
+}
+
 describe('the program', () => {
   const alone = mkdtempSync(join(tmpdir(), 'custodia-verifier-'));
   const folder = fileURLToPath(new URL('.', import.meta.url));
   for (const name of readdirSync(folder))
     if (name.endsWith('.mjs')) copyFileSync(join(folder, name), join(alone, name));
   afterAll(() => rmSync(alone, { recursive: true, force: true }));
+  const node = oldestNode();
   const run = (...argv: string[]) => {
-    const { status, stdout, stderr } = spawnSync(process.execPath, ['verify.mjs', ...argv], {
+    const { status, stdout, stderr } = spawnSync(node, ['verify.mjs', ...argv], {
       cwd: alone,
       encoding: 'utf8',
       env: {},
@@ -138,11 +147,70 @@ describe('the program', () => {
     expect(run(log.directory, '--vkey', VKEY)).toMatchObject({ status: 1, last: `BAD ${ORIGIN} - signature` });
   });
 
+  it('goes on from the state of the last time', () => {
+    log.write({ note: checkpointOf(clean.leaves.slice(0, 400)) });
+    const state = log.file('../state.json');
+    const checked = () => JSON.parse(run(log.directory, '--vkey', VKEY, '--state', state, '--json').stdout).checked.entries;
+    expect(checked()).toBe(400);
+    log.write();
+    expect(checked()).toBe(SIZE - 400);
+    log.write({ note: checkpointOf(clean.leaves.slice(0, 300)) });
+    expect(run(log.directory, '--vkey', VKEY, '--state', state)).toMatchObject({
+      status: 1,
+      last: `BAD ${ORIGIN} 300 consistency`,
+    });
+    rmSync(state);
+  });
+
+  it('compares two checkpoints, and verifies one record', () => {
+    log.write();
+    const put = (name: string, content: string | Uint8Array) => {
+      writeFileSync(log.file(name), content);
+      return log.file(name);
+    };
+    const older = put('older', checkpointOf(clean.leaves.slice(0, 300)));
+    const checkpoint = log.file('checkpoint');
+    const pair = ['--vkey', VKEY, '--from', older, '--to', checkpoint];
+    expect(run(log.directory, ...pair)).toMatchObject({ status: 0, last: `OK ${ORIGIN} ${SIZE}` });
+    const swapped = ['--vkey', VKEY, '--from', checkpoint, '--to', older];
+    expect(run(log.directory, ...swapped)).toMatchObject({ status: 1, last: `BAD ${ORIGIN} - consistency` });
+
+    const hashes = inclusionProof(clean.leaves, K, SIZE);
+    const proof = put('one.tlog-proof', formatProof({ index: K, extra: clean.leaves[K - 1]!, hashes, note: clean.note }));
+    const record = put('record', clean.entries[K]!.subarray(32));
+    expect(run('--proof', proof, '--record', record, '--vkey', VKEY)).toMatchObject({
+      status: 0,
+      last: `OK ${ORIGIN} ${SIZE}`,
+    });
+    const other = put('record', clean.entries[K + 1]!.subarray(32));
+    expect(run('--proof', proof, '--record', other, '--vkey', VKEY)).toMatchObject({ status: 1, last: 'BAD - - proof' });
+  });
+
+  it('has the same report with threads, shows its progress, and demands the quorum of a policy', () => {
+    log.write({ entries: clean.entries.with(K, flip(clean.entries[K]!, 60)) });
+    const single = run(log.directory, '--vkey', VKEY, '--json');
+    const threads = run(log.directory, '--vkey', VKEY, '--json', '--workers', '2', '--progress');
+    expect(threads.stdout).toBe(single.stdout);
+    log.write();
+    const policy = log.file('policy');
+    writeFileSync(policy, `log ${VKEY}\nwitness w ${witnessVkey('w', WITNESS_KEYS[0]!)}\nquorum w\n`);
+    expect(run(log.directory, '--policy', policy)).toMatchObject({ status: 1, last: `BAD ${ORIGIN} - quorum` });
+    expect(run(log.directory, '--vkey', VKEY, '--hashes-only').stdout).toContain('warning hashes-only');
+  });
+
   it('answers wrong use with 2', () => {
     log.write();
-    for (const argv of [[], ['/nowhere/at/all'], [log.directory, '--nonsense'], [log.directory, '--vkey', 'a+b+c']]) {
-      expect(run(...argv).status).toBe(2);
-    }
+    const wrong = [
+      [],
+      ['/nowhere/at/all'],
+      ['http://127.0.0.1:1/x', '--token-file', '/nowhere'],
+      [log.directory, '--nonsense'],
+      [log.directory, '--vkey', 'a+b+c'],
+      [log.directory, '--from', log.file('checkpoint')],
+      [log.directory, '--workers', '0'],
+      [log.directory, '--proof', log.file('checkpoint'), '--record', log.file('checkpoint')],
+    ];
+    for (const argv of wrong) expect([argv, run(...argv).status]).toEqual([argv, 2]);
     expect(run('--help')).toMatchObject({ status: 0, stderr: '' });
   });
 

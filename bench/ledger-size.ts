@@ -7,7 +7,7 @@ import { Ledger } from '../src/ledger/ledger.js';
 import { LogFiles } from '../src/ledger/log-files.js';
 import { proofText } from '../src/ledger/proof.js';
 import { LedgerReader } from '../src/ledger/reader.js';
-import { ReferenceIndexer } from '../src/ledger/reference-index.js';
+import { ReferenceIndexer } from '../src/ledger/references.js';
 import { bareDraft, type RecordDraft } from '../src/ledger/record.js';
 import { Database } from '../src/persistence/database.js';
 import type { Installation } from './installation.js';

@@ -19,7 +19,7 @@ import { LogFiles } from './ledger/log-files.js';
 import { LedgerReader } from './ledger/reader.js';
 import { bareDraft } from './ledger/record.js';
 import { readWitnessPolicy, type WitnessSettings } from './ledger/witness-policy.js';
-import { ReferenceFollower, ReferenceIndexer } from './ledger/reference-index.js';
+import { ReferenceFollower, ReferenceIndexer } from './ledger/references.js';
 import { ormOptions, POOL_SIZE } from './mikro-orm.config.js';
 import { Answering } from './operation/answering.js';
 import { Details } from './operation/details.js';

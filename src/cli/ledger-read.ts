@@ -58,7 +58,9 @@ export async function tail(input: CommandInput): Promise<void> {
     const entries = await new LedgerReader(files.database).tail(tenant, count);
     if (entries.length === 0) throw new Refusal(`There is no log ${tenant}.`);
     for (const entry of entries) {
-      process.stdout.write(`${json === true ? JSON.stringify({ ...entry.record, index: entry.index }) : line(entry)}\n`);
+      process.stdout.write(
+        `${json === true ? JSON.stringify({ ...entry.record, index: entry.index }) : line(entry)}\n`,
+      );
     }
   });
 }

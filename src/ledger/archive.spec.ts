@@ -124,7 +124,9 @@ describe('an archive', () => {
 
   it('refuses a month that is not over, within the hot period, or not there', async () => {
     for (const month of ['2025-03', '2024-03', '2019-01']) {
-      await expect(new Archiver(old.options()).run({ month })).rejects.toThrow(/nothing to archive|stays in the database/);
+      await expect(new Archiver(old.options()).run({ month })).rejects.toThrow(
+        /nothing to archive|stays in the database/,
+      );
     }
     expect(existsSync(old.archive)).toBe(false);
   });
@@ -159,7 +161,12 @@ describe('an archive', () => {
     for (const line of lines) {
       const [sha256, file = ''] = line.split('  ');
       if (file.includes('.p/')) continue;
-      expect([file, createHash('sha256').update(readFileSync(path.join(directory, file))).digest('hex')]).toEqual([file, sha256]);
+      expect([
+        file,
+        createHash('sha256')
+          .update(readFileSync(path.join(directory, file)))
+          .digest('hex'),
+      ]).toEqual([file, sha256]);
     }
     const records = await old.database.auditor.query<{ record: Buffer }>(null, {
       text: `SELECT record FROM ledger_entry WHERE log = 'T-CN' AND position('"kind":"ARCHIVE"'::bytea IN record) > 0 ORDER BY id`,
@@ -205,13 +212,16 @@ describe('an archive that something is wrong with', () => {
     rmSync(old.archive, { recursive: true });
   });
 
-  it.each(['tile/entries/001', 'mac/001', 'manifest/2024-01.sha256'])('writes %s again when it is gone', async (name) => {
-    await new Archiver(old.options()).run({ log: 'T-CN', month: '2024-01' });
-    rmSync(path.join(old.directory('T-CN'), name));
-    await new Archiver(old.options()).run({ log: 'T-CN', month: '2024-01' });
-    expect(existsSync(path.join(old.directory('T-CN'), name))).toBe(true);
-    await old.expectWhole();
-  });
+  it.each(['tile/entries/001', 'mac/001', 'manifest/2024-01.sha256'])(
+    'writes %s again when it is gone',
+    async (name) => {
+      await new Archiver(old.options()).run({ log: 'T-CN', month: '2024-01' });
+      rmSync(path.join(old.directory('T-CN'), name));
+      await new Archiver(old.options()).run({ log: 'T-CN', month: '2024-01' });
+      expect(existsSync(path.join(old.directory('T-CN'), name))).toBe(true);
+      await old.expectWhole();
+    },
+  );
 
   it.each(['tile/entries/000', 'mac/000', 'tile/0/000'])('drops nothing when %s was changed since', async (name) => {
     const file = path.join(old.directory('T-CN'), name);
@@ -322,7 +332,11 @@ describe('a prune', () => {
     // Entry 602 is an export: its bundle stays for ten years, and everything after it.
     expect(readFileSync(path.join(directory, 'minimum'), 'utf8')).toBe('512\n');
     for (const kind of ['tile/entries', 'mac', 'detail']) {
-      expect([kind, existsSync(path.join(directory, kind, '001')), existsSync(path.join(directory, kind, '002'))]).toEqual([kind, false, true]);
+      expect([
+        kind,
+        existsSync(path.join(directory, kind, '001')),
+        existsSync(path.join(directory, kind, '002')),
+      ]).toEqual([kind, false, true]);
     }
     expect(existsSync(path.join(directory, 'tile/0/000'))).toBe(true);
     expect(readFileSync(path.join(directory, 'retention-policy.txt'), 'utf8')).toMatch(/below index 512 were removed/);

@@ -56,11 +56,13 @@ export interface ArchiveOutcome {
 /** The standard tools: verified is with the key that signs, and against the checkpoints that are kept, not with what lies there. */
 export function archiveTools(files: LogFiles, say: (line: string) => void): ArchiveTools {
   return {
-    exportLog: (log, directory) => exportLog(files, log, directory, { progress: progressOf(log, say) }),
+    exportLog: (log, directory) =>
+      exportLog(files, log, directory, { progress: progressOf(log, 'in the archive', say) }),
     verify: async (log, directory, size) => {
       const kept = await files.store.kept(log);
       const report = await verifyDirectory(directory, {
         vkeys: [files.vkey(log)],
+        progress: progressOf(log, 'verified', say),
         // The log goes on while this runs: what was signed since the export is not in the archive yet.
         checkpoints: kept.filter((note) => parseCheckpoint(splitNote(note).text).size <= size),
         writerKeys: writerKeysText(files.keys.macKey, log, await registeredWriters(files.database, log)) ?? undefined,
@@ -114,7 +116,8 @@ export class Archiver {
         }
       }
     }
-    if (month !== undefined && due.length === 0) throw new Refusal(`There is nothing to archive of the month ${month}.`);
+    if (month !== undefined && due.length === 0)
+      throw new Refusal(`There is nothing to archive of the month ${month}.`);
     return due;
   }
 
@@ -160,11 +163,11 @@ export class Archiver {
   }
 }
 
-function progressOf(log: string, say: (line: string) => void): (done: number, size: number) => void {
+function progressOf(log: string, what: string, say: (line: string) => void): (done: number, size: number) => void {
   let told = 0;
   return (done, size) => {
     const tenth = Math.floor((done * 10) / size);
-    if (tenth > told && size > 100_000) say(`${log}: ${done} of ${size} entries are in the archive`);
+    if (tenth > told && size > 100_000) say(`${log}: ${done} of ${size} entries ${what}`);
     told = tenth;
   };
 }

@@ -126,7 +126,9 @@ export class FileCheckpointStore implements CheckpointStore {
 
   async kept(log: string): Promise<string[]> {
     const history = this.path(log, 'history');
-    const sizes = (await this.files.readdir(history).catch(ifAbsent([] as string[]))).filter((name) => /^\d+$/.test(name));
+    const sizes = (await this.files.readdir(history).catch(ifAbsent([] as string[]))).filter((name) =>
+      /^\d+$/.test(name),
+    );
     // One that is thinned out meanwhile is gone.
     const notes = sizes.map((size) => this.files.readFile(join(history, size), 'utf8').catch(ifAbsent(null)));
     return (await Promise.all(notes)).filter((note) => note !== null);

@@ -1,9 +1,16 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import { readdirSync, readFileSync, statSync, utimesSync } from 'node:fs';
+import { generateKeyPairSync } from 'node:crypto';
+import { once } from 'node:events';
+import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, utimesSync } from 'node:fs';
+import type { AddressInfo } from 'node:net';
 import path from 'node:path';
 import { ledgerOptions, readDraft, tamper, testLedger } from '../../test/support/ledger.js';
 import { testDatabase, type TestDatabase } from '../../test/support/postgres.js';
-import { parseCheckpoint, verifyNote } from '../../audit/note.mjs';
+import { Cosigner } from '../../audit/cosigner.mjs';
+import { parseCheckpoint, splitNote, verifyNote, vkey } from '../../audit/note.mjs';
+import { parsePolicy, satisfies } from '../../audit/policy.mjs';
+import { witnessServer } from '../../audit/witness.mjs';
+import { WitnessState } from '../../audit/witness-state.mjs';
 import { CheckpointConflict, FileCheckpointStore } from './checkpoint-store.js';
 import { assertDurability } from './durability.js';
 import { fileLedgerKeys } from './keys.js';
@@ -79,6 +86,63 @@ describe('a database that does not extend the stored checkpoint', () => {
     await filled(2);
     const keys = fileLedgerKeys(path.join(database.directory, 'other-keys'));
     await expect(Ledger.open({ ...ledgerOptions(database), keys })).rejects.toMatchObject({ kind: 'signature' });
+  });
+});
+
+describe('witnesses', () => {
+  /** A witness of this ledger's log, the policy that names it, and its server, which does not listen yet. */
+  function witness(database: TestDatabase) {
+    const { name, privateKey } = ledgerOptions(database).keys.signer('T-CN');
+    const state = path.join(database.directory, 'witness');
+    mkdirSync(state, { recursive: true });
+    const own = { name: 'witness.example.org', privateKey: generateKeyPairSync('ed25519').privateKey };
+    const cosigner = new Cosigner({ ...own, logs: [vkey(name, privateKey)], state: new WitnessState(state) });
+    const text = `log ${vkey(name, privateKey)}\nwitness w1 ${cosigner.vkey} http://127.0.0.1:`;
+    return { server: witnessServer(cosigner), policyAt: (port: number) => parsePolicy(`${text}${port}\nquorum w1\n`) };
+  }
+
+  it('cosign what the ledger signs: what auditors are shown has the quorum of the policy', async () => {
+    const { server, policyAt } = witness(database);
+    await once(server.listen(0, '127.0.0.1'), 'listening');
+    const policy = policyAt((server.address() as AddressInfo).port);
+    const options = { ...ledgerOptions(database), witnesses: { policy, demanded: true } };
+    for (const round of [1, 2]) {
+      const ledger = await Ledger.open(options);
+      await ledger.createLogs(['T-CN']);
+      await Promise.all(Array.from({ length: 300 }, () => ledger.writer.append(readDraft())));
+      await ledger.settle(10_000);
+      const note = (await options.store.readPublished('T-CN'))!;
+      expect(satisfies(policy, note)).toMatchObject({ ok: true, verified: [{ name: 'w1' }] });
+      const { size } = parseCheckpoint(splitNote(note).text);
+      expect(size).toBeGreaterThanOrEqual(300 * round);
+      expect(await ledger.health()).toMatchObject({ problem: null, witnesses: [{ name: 'w1', problem: null }] });
+      await ledger.close();
+    }
+    // Database and store are taken away together: the witness remembers.
+    await tamper(database, 'DELETE FROM ledger_leaf', "UPDATE ledger_head SET size = 0, compact_range = ''");
+    rmSync(path.join(database.directory, 'checkpoints'), { recursive: true });
+    await expect(Ledger.open(options)).rejects.toThrow(/^ledger rollback detected: .* witness w1 holds .* database has 0\.$/);
+    server.close();
+    server.closeAllConnections();
+  });
+
+  it('that are down stop nothing, and make the ledger unready only where the quorum is demanded', async () => {
+    const { server, policyAt } = witness(database);
+    await once(server.listen(0, '127.0.0.1'), 'listening');
+    const policy = policyAt((server.address() as AddressInfo).port);
+    await new Promise((resolve) => server.close(resolve));
+    for (const demanded of [false, true]) {
+      const ledger = await Ledger.open({ ...ledgerOptions(database), witnesses: { policy, demanded } });
+      await ledger.createLogs(['T-CN']);
+      await ledger.writer.append(readDraft());
+      await ledger.settle(10_000);
+      const problem = demanded ? 'The checkpoints of T-CN lack the cosignatures that the policy demands.' : null;
+      expect(await ledger.health()).toMatchObject({
+        problem,
+        witnesses: [{ name: 'w1', time: null, problem: expect.stringMatching(/^Witness w1: It could not be reached/) }],
+      });
+      await ledger.close();
+    }
   });
 });
 

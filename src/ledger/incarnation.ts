@@ -61,7 +61,10 @@ export async function requireIncarnation(
     );
   }
   if (stored < declared) {
-    throw await rolledBack(store, `the database is in incarnation ${stored} of the ledger, and ${declared} was declared.`);
+    throw await rolledBack(
+      store,
+      `the database is in incarnation ${stored} of the ledger, and ${declared} was declared.`,
+    );
   }
   if (foreign) {
     throw await rolledBack(store, 'the database was made in another cluster, whose transaction ids were higher.');

@@ -14,6 +14,8 @@ export interface Lag {
   readonly milliseconds: number;
   readonly blockedByPid: number | null;
   readonly refusing: boolean;
+  /** False while the tables cannot be read; the lag then is that of the failure. */
+  readonly measured: boolean;
 }
 
 /** Where an entry stands in the sequencer's order. */
@@ -48,7 +50,7 @@ const LOOK_TIMEOUT = 5_000;
 export class LagWatch {
   private marks: Mark[] = [];
   private failingSince: number | null = null;
-  private lag: Lag = { milliseconds: 0, blockedByPid: null, refusing: false };
+  private lag: Lag = { milliseconds: 0, blockedByPid: null, refusing: false, measured: true };
   private looking: Promise<Lag> | null = null;
   private timer: NodeJS.Timeout | null = null;
   private alarm: (lag: Lag, over: boolean) => void = () => undefined;
@@ -99,7 +101,7 @@ export class LagWatch {
       milliseconds = this.monotonic() - since;
     }
     const blockedByPid = milliseconds > WORRYING_LAG ? await this.blockingPid().catch(() => null) : null;
-    this.lag = { milliseconds, blockedByPid, refusing: milliseconds > this.options.limit };
+    this.lag = { milliseconds, blockedByPid, refusing: milliseconds > this.options.limit, measured: this.failingSince === null };
     const worrying = milliseconds > WORRYING_LAG;
     if (worrying !== this.alarmed) {
       this.alarmed = worrying;

@@ -129,9 +129,11 @@ export class Ledger {
     this.publication.onAlarm(listener);
   }
 
+  /** Rejects when the ledger cannot be read. */
   async health(): Promise<LedgerHealth> {
     const health = await this.sequencer.health();
-    const { milliseconds, blockedByPid, refusing } = await this.lag.look();
+    const { milliseconds, blockedByPid, refusing, measured } = await this.lag.look();
+    if (!measured) throw new Failure('AUDIT_UNAVAILABLE', 'The ledger cannot be read.', 'Look at the database.');
     return {
       ...health,
       lagMilliseconds: Math.round(milliseconds),

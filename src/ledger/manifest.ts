@@ -72,7 +72,9 @@ function* placesOf({ firstIndex, lastIndex }: MonthRange, size: number): Generat
 async function syncedHash(path: string): Promise<string> {
   const file = await open(path, 'r+');
   try {
-    const digest = createHash('sha256').update(await file.readFile()).digest('hex');
+    const digest = createHash('sha256')
+      .update(await file.readFile())
+      .digest('hex');
     await file.sync();
     return digest;
   } finally {

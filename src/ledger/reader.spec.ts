@@ -7,7 +7,7 @@ import { instantText } from '../kernel/clock.js';
 import type { LedgerFilter } from './entry-filter.js';
 import { LedgerReader } from './reader.js';
 import { bareDraft, encodeRecord, type RecordDraft } from './record.js';
-import { ReferenceFollower, ReferenceIndexer, SPAN } from './reference-index.js';
+import { ReferenceFollower, ReferenceIndexer, SPAN } from './references.js';
 import type { ArchivedRecords } from './stored-entries.js';
 import { CLOCK_TOLERANCE, TimeRange } from './time-range.js';
 

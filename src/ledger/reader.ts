@@ -1,6 +1,6 @@
 import type { Database } from '../persistence/database.js';
 import { conditionOf, matches, type LedgerFilter } from './entry-filter.js';
-import { SPAN, writerReference, type ReferenceRole } from './reference-index.js';
+import { SPAN, writerReference, type ReferenceRole } from './references.js';
 import { StoredEntries, type ArchivedRecords, type Budget, type LedgerEntry } from './stored-entries.js';
 import { TimeRange } from './time-range.js';
 

@@ -97,7 +97,9 @@ async function withRestore<T>(
   const owner = await connectTo(database.urls.owner, 'custodia restore')();
   const archiveDirectory = path.join(directory, 'archive');
   try {
-    return await work(await Restore.open(change({ session, owner, app, sequencer, store, keys, archiveDirectory, clock })));
+    return await work(
+      await Restore.open(change({ session, owner, app, sequencer, store, keys, archiveDirectory, clock })),
+    );
   } finally {
     await Promise.all([session.close(), owner.close()]);
   }
@@ -121,8 +123,7 @@ beforeAll(async () => {
   [lost, database] = await Promise.all([testDatabase(), testDatabase()]);
   outside = lost.directory;
   let ledger = await testLedger(lost, ['T-CN', 'system']);
-  const record = (count: number) =>
-    Promise.all(Array.from({ length: count }, () => ledger.writer.append(readDraft())));
+  const record = (count: number) => Promise.all(Array.from({ length: count }, () => ledger.writer.append(readDraft())));
   await record(300);
   await ledger.settle(SETTLE);
   before = (await storeOf(lost).read('T-CN'))!;
@@ -203,7 +204,10 @@ describe('a database that was restored from an older dump', () => {
     const declared = { class: 'restored', index: 307 };
     expect(prefix).toMatchObject({ ok: true, warnings: [declared] });
     const beyond = await verifyDirectory(directory, { vkeys, checkpoints: [before, after] });
-    expect(beyond).toMatchObject({ ok: true, warnings: [declared, { class: 'restored', message: expect.stringContaining('608') }] });
+    expect(beyond).toMatchObject({
+      ok: true,
+      warnings: [declared, { class: 'restored', message: expect.stringContaining('608') }],
+    });
   });
 
   it('keeps what was signed, and what the archive alone still has', async () => {
@@ -290,7 +294,10 @@ describe('a declaration that fails at any step', () => {
     for (let at = 1, struck = true; struck; at++) {
       struck = false;
       await load(database);
-      const outcome = await withRestore(declare, failing(at, late, () => (struck = true))).then(String, String);
+      const outcome = await withRestore(
+        declare,
+        failing(at, late, () => (struck = true)),
+      ).then(String, String);
       if (!struck) break;
       expect(outcome).toMatch(/struck/);
       runs += 1;

@@ -99,7 +99,8 @@ export class Restore {
     for (const log of [...new Set([...heads.keys(), ...(await store.logs())])].sort()) {
       const head = heads.get(log);
       const signed = await this.signed(log, next - 1);
-      if (head !== undefined && !unfinished) await requirePriorState({ database: sequencer, store, keys }, head, signed);
+      if (head !== undefined && !unfinished)
+        await requirePriorState({ database: sequencer, store, keys }, head, signed);
       const [size, unsequenced] = [Number(head?.size ?? 0), Number(head?.unsequenced ?? 0)];
       logs.push({ log, signed, size, unsequenced, incarnation: head?.incarnation ?? next - 1 });
     }
@@ -190,16 +191,20 @@ export class Restore {
     const { incarnation, writer, number } = stamp;
     const key = writerKey(keys.macKey, log, writer);
     const detail = { key: `restored:${size}`, sha256: reason };
-    const bytes = encodeRecord({ ...bareDraft(log, 'ledger.restored', 'START', newId()), reason: true, detail }, stamp, {
-      ...(number === 1 ? { commitment: commitmentOf(key) } : {}),
-      suite: SUITE,
-      origin: keys.signer(log, incarnation).name,
-      replaces: {
-        origin: keys.signer(log, incarnation - 1).name,
-        size: given?.size ?? 0,
-        root: (given?.root ?? EMPTY_ROOT).toString('hex'),
+    const bytes = encodeRecord(
+      { ...bareDraft(log, 'ledger.restored', 'START', newId()), reason: true, detail },
+      stamp,
+      {
+        ...(number === 1 ? { commitment: commitmentOf(key) } : {}),
+        suite: SUITE,
+        origin: keys.signer(log, incarnation).name,
+        replaces: {
+          origin: keys.signer(log, incarnation - 1).name,
+          size: given?.size ?? 0,
+          root: (given?.root ?? EMPTY_ROOT).toString('hex'),
+        },
       },
-    });
+    );
     const mac = createHmac('sha256', key).update(bytes).digest();
     return { log, writer, number, bytes, hash: hash('sha256', bytes, 'buffer'), mac, recordedAt, sealed: null };
   }

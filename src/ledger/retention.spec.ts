@@ -81,7 +81,10 @@ describe('a stored retention', () => {
   afterAll(() => database.close());
 
   it('is the standard until it is set, for each log by itself', async () => {
-    const auditor = { query: <Row>(statement: { text: string; values: readonly unknown[] }) => database.auditor.query<Row>(null, statement) };
+    const auditor = {
+      query: <Row>(statement: { text: string; values: readonly unknown[] }) =>
+        database.auditor.query<Row>(null, statement),
+    };
     const owner = {
       async query<Row>({ text, values }: { text: string; values: readonly unknown[] }) {
         return (await database.owner.query(text, [...values])).rows as Row[];
@@ -102,9 +105,9 @@ describe('a stored retention', () => {
     const text = 'INSERT INTO ledger_retention VALUES ($1, $2, $3, $4, $5, $6)';
     for (const role of [database.app, database.sequencer, database.auditor]) {
       await expect(role.query(null, { text, values })).rejects.toMatchObject({ kind: 'privilege' });
-      await expect(
-        role.query(null, { text: 'DROP TABLE ledger_entry_other', values: [] }),
-      ).rejects.toMatchObject({ kind: 'privilege' });
+      await expect(role.query(null, { text: 'DROP TABLE ledger_entry_other', values: [] })).rejects.toMatchObject({
+        kind: 'privilege',
+      });
     }
   });
 });

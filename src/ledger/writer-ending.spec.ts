@@ -52,10 +52,10 @@ afterAll(async () => {
 });
 
 /** A record that only who knows the writer's key can make. */
-async function forge(writer: string): Promise<void> {
+async function forge(writer: string, number = 3, recordedAt = now): Promise<void> {
   const key = writerKey(ledgerOptions(database).keys.macKey, 'T-CN', writer);
-  const bytes = encodeRecord(readDraft(), { incarnation: 1, writer, number: 3, time: now.toISOString() });
-  const record = { log: 'T-CN', writer, number: 3, bytes, recordedAt: now, sealed: null };
+  const bytes = encodeRecord(readDraft(), { incarnation: 1, writer, number, time: recordedAt.toISOString() });
+  const record = { log: 'T-CN', writer, number, bytes, recordedAt, sealed: null };
   const mac = createHmac('sha256', key).update(bytes).digest();
   await database.app.query(null, insertEntries([{ ...record, hash: hash('sha256', bytes, 'buffer'), mac }]));
 }
@@ -68,11 +68,10 @@ describe('a writer', () => {
     expect(await endedWriters(sequencer, 'T-US', later)).toEqual([]);
   });
 
-  it('has not ended when nobody can check its key', async () => {
-    const { rows } = await database.owner.query<{ count: number }>(
-      `SELECT count(*)::int FROM ledger_entry WHERE position('"commitment":"'::bytea IN record) > 0`,
-    );
-    expect(rows[0]?.count).toBe(3);
+  it('is not released when it never committed to a key', async () => {
+    await forge('f'.repeat(16), 1, new ManualClock(now.getTime() - 5 * DAY).now());
+    await ledger.settle(SETTLE);
+    expect(await endedWriters(sequencer, 'T-CN', now)).toEqual([past]);
   });
 
   it('is taken until its key is public, and not after', async () => {

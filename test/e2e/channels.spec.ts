@@ -932,6 +932,7 @@ describe('the schema (channels 18, 24)', () => {
       'exportJob',
       'ledgerCheckpoint',
       'ledgerConsistency',
+      'ledgerDetail',
       'ledgerEntries',
       'ledgerEntry',
       'ledgerProof',

@@ -66,6 +66,7 @@ beforeAll(async () => {
       ],
     ],
     'visit.yaml': [[rule('visit-for-billing-and-quality'), '']],
+    'organization.yaml': [['        complaint_handler,\n', '']],
     'classification.yaml': [
       ['fields: {}', 'fields:\n  Patient.region: { sealed: true }\n  Patient.status: { sealed: true }'],
     ],

@@ -7,7 +7,7 @@ import { testSystem, type Answer, type Loose, type TestSystem } from '../support
 
 let system: TestSystem;
 let tenantTables: string[] = [];
-const LEDGER = ['ledger_entry', 'ledger_leaf', 'ledger_head', 'ledger_sequence'];
+const LEDGER = ['ledger_entry', 'ledger_leaf', 'ledger_node', 'ledger_head', 'ledger_sequence'];
 /** A process loads the wrapped keys of all tenants before it serves one; they open with the root key only. */
 const READABLE_WITHOUT_TENANT = ['tenant_key'];
 
@@ -201,7 +201,7 @@ describe('the role of the application', () => {
       `INSERT INTO ledger_entry (${columns}, xid) VALUES (${values}, '1')`,
       `INSERT INTO ledger_entry (${columns}, id) OVERRIDING SYSTEM VALUE VALUES (${values}, 1)`,
       `INSERT INTO ledger_entry (${columns}) VALUES (${values}) RETURNING id`,
-      `INSERT INTO ledger_entry (${columns}) VALUES (${values}) ON CONFLICT (log, writer, number) DO UPDATE SET record = ''`,
+      `INSERT INTO ledger_entry (${columns}) VALUES (${values}) ON CONFLICT (log, writer, number, recorded_at) DO UPDATE SET record = ''`,
       `INSERT INTO ledger_leaf (log, idx, entry_id, leaf) VALUES ('T-CN', 0, 1, decode(repeat('00', 32), 'hex'))`,
     );
     for (const text of refused) {
@@ -230,6 +230,7 @@ describe('the role of the application', () => {
   it('reaches no function that runs with the rights of another, and no view', async () => {
     const definers = await one(
       `SELECT proname FROM pg_proc WHERE pronamespace = 'public'::regnamespace AND prosecdef
+         AND has_function_privilege('custodia_app', oid, 'EXECUTE')
        UNION ALL SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('v', 'm')`,
     );
     expect(definers).toEqual([]);
