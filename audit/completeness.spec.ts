@@ -197,7 +197,10 @@ describe('a declared restore', () => {
     expect(await verify(files, [kept(5), kept(K)])).toMatchObject({ ok: true, warningCount: 1 });
     for (const size of [K + 1, K + 20]) {
       const report = await verify(files, [kept(size)]);
-      expect(warnings(report)).toEqual([['restored', K], ['restored', K]]);
+      expect(warnings(report)).toEqual([
+        ['restored', K],
+        ['restored', K],
+      ]);
       expect(report.ok).toBe(true);
     }
     for (const size of [K + 21, SIZE]) {
@@ -221,7 +224,9 @@ describe('a declared restore', () => {
     }
     const forked = restored(0, { commitment, replaces: { origin: ORIGIN, size: 9, root: 'ab'.repeat(32) } });
     expect((await verify(forked)).first).toEqual({ index: K, class: 'consistency' });
-    const again = await changed({ [K]: { kind: 'START', suite: SUITE, origin: ORIGIN, accesses: [], sealed: undefined } });
+    const again = await changed({
+      [K]: { kind: 'START', suite: SUITE, origin: ORIGIN, accesses: [], sealed: undefined },
+    });
     expect(again.first).toEqual({ index: K, class: 'start' });
   });
 });
@@ -310,7 +315,11 @@ describe('witnesses', () => {
 
   it('a cosignature that does not hold rejects the note', async () => {
     const over = cosigned(checkpointOf(clean.leaves.slice(0, 9)), [0, 1]);
-    const lines = over.slice(over.indexOf('\n\n') + 2).split('\n').slice(1).join('\n');
+    const lines = over
+      .slice(over.indexOf('\n\n') + 2)
+      .split('\n')
+      .slice(1)
+      .join('\n');
     const report = await verify(clean.note + lines);
     expect(classes(report)).toEqual(expect.arrayContaining(['signature']));
   });

@@ -29,7 +29,17 @@ it('roots and consistency proofs come from tiles as from leaves', async () => {
       for (const leaf of clean.leaves.slice(0, from)) range.append(leaf);
       expect(await tree.rootAt(from)).toEqual(range.root());
     }),
-    { numRuns: 60, examples: [[1, 1], [256, 512], [255, 257], [SIZE, SIZE], [1024, 1280], [768, SIZE]] },
+    {
+      numRuns: 60,
+      examples: [
+        [1, 1],
+        [256, 512],
+        [255, 257],
+        [SIZE, SIZE],
+        [1024, 1280],
+        [768, SIZE],
+      ],
+    },
   );
 });
 
@@ -37,7 +47,14 @@ describe('two checkpoints', () => {
   it('of one history, and entries are not even looked at', async () => {
     log.write();
     rmSync(log.file('tile/entries'), { recursive: true });
-    for (const [from, to] of [[0, 5], [1, 2], [256, 512], [700, SIZE], [SIZE, SIZE], [3, 1_000]] as const) {
+    for (const [from, to] of [
+      [0, 5],
+      [1, 2],
+      [256, 512],
+      [700, SIZE],
+      [SIZE, SIZE],
+      [3, 1_000],
+    ] as const) {
       expect(await verify(at(from), at(to))).toMatchObject({ ok: true, origin: ORIGIN, size: to });
     }
   });

@@ -104,7 +104,7 @@ export class Cosigner {
     const size = last?.size ?? 0;
     if (request.old !== size) return { status: 409, type: SIZE_TYPE, body: `${size}\n` };
     if (last !== null && checkpoint.size === size && !sameBytes(last.root, checkpoint.root)) {
-      await this.state.keepEvidence(log, size, request.note);
+      await this.state.keepEvidence(log, size, `${remembered.note}\n${request.note}`);
       throw new Refusal(409, 'Another checkpoint of this size was cosigned before: the log has forked.');
     }
     requireExtension(request, checkpoint, last);

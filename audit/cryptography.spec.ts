@@ -67,7 +67,9 @@ describe.each([
     expect(cases).toHaveLength(914);
     const accepted = cases.filter(({ key, msg, sig }) => verifyEd25519(hex(key), Buffer.from(msg), hex(sig)));
     expect(accepted).toHaveLength(43);
-    const digest = createHash('sha256').update(accepted.map(({ number }) => number).join()).digest('hex');
+    const digest = createHash('sha256')
+      .update(accepted.map(({ number }) => number).join())
+      .digest('hex');
     expect(digest).toBe(ACCEPTED_EDGE_CASES);
   });
 });
@@ -78,9 +80,13 @@ const ACCEPTED_EDGE_CASES = '36521713b91ca5d28544f38cd646b5494f5911399bfe4635a8b
 describe('the MAC of records', () => {
   it('is HMAC-SHA-256', () => {
     fc.assert(
-      fc.property(fc.uint8Array({ minLength: 32, maxLength: 32 }), fc.uint8Array({ maxLength: 300 }), (key, message) => {
-        expect(Buffer.from(new MacKey(key).of(message))).toEqual(createHmac('sha256', key).update(message).digest());
-      }),
+      fc.property(
+        fc.uint8Array({ minLength: 32, maxLength: 32 }),
+        fc.uint8Array({ maxLength: 300 }),
+        (key, message) => {
+          expect(Buffer.from(new MacKey(key).of(message))).toEqual(createHmac('sha256', key).update(message).digest());
+        },
+      ),
       { numRuns: 100 },
     );
   });

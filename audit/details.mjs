@@ -69,7 +69,8 @@ export class DetailChecks {
    */
   take(index, record, ciphertext) {
     if (record.sealed === undefined) {
-      if (ciphertext) this.#fault(index, null, toHex(sha256(ciphertext)), 'The record names no details, but there are some.');
+      if (ciphertext)
+        this.#fault(index, null, toHex(sha256(ciphertext)), 'The record names no details, but there are some.');
       return;
     }
     if (ciphertext === null || ciphertext === undefined) {

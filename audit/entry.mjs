@@ -128,12 +128,10 @@ export function splitBundle(bytes) {
   /** @type {Uint8Array[]} */
   const entries = [];
   let offset = 0;
-  while (offset + 2 <= bytes.length) {
-    const length = /** @type {number} */ (bytes[offset]) * 256 + /** @type {number} */ (bytes[offset + 1]);
-    const end = offset + 2 + length;
+  for (let end = 0; offset + 2 <= bytes.length; offset = end) {
+    end = offset + 2 + /** @type {number} */ (bytes[offset]) * 256 + /** @type {number} */ (bytes[offset + 1]);
     if (end > bytes.length) break;
     entries.push(bytes.subarray(offset + 2, end));
-    offset = end;
   }
   return { entries, rest: bytes.length - offset };
 }

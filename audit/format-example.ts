@@ -166,5 +166,11 @@ export function workedExample(): { text: string; log: Files; vkeys: string[]; pr
     block('Consistency proof from 3 entries to 4', eachHex(consistencyProof(leaves, 3, size))),
     block('Files', files.map(([path, file]) => `${hex(sha256(file))}  ${path}  ${file.length} bytes`).join('\n')),
   ].join('\n');
-  return { text, log: { entries, leaves, macs, details, note, vkey: vkeys[0]!, writerKeys }, vkeys, proof, records: bytes };
+  return {
+    text,
+    log: { entries, leaves, macs, details, note, vkey: vkeys[0]!, writerKeys },
+    vkeys,
+    proof,
+    records: bytes,
+  };
 }

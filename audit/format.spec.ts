@@ -29,11 +29,15 @@ describe('the worked example', () => {
     const keys = new Map(lines('Keys of the writers').map((line) => line.split(' ') as [string, string]));
     const macs = printed.map((record) => {
       const { writer } = JSON.parse(record.toString()) as { writer: string };
-      return createHmac('sha256', Buffer.from(keys.get(writer)!, 'hex')).update(record).digest('hex');
+      return createHmac('sha256', Buffer.from(keys.get(writer)!, 'hex'))
+        .update(record)
+        .digest('hex');
     });
     expect(macs).toEqual(lines('MACs'));
     let leaf: Buffer = Buffer.alloc(32);
-    const leaves = printed.map((record) => (leaf = sha256(Buffer.concat([Buffer.of(0), leaf, record]))).toString('hex'));
+    const leaves = printed.map((record) =>
+      (leaf = sha256(Buffer.concat([Buffer.of(0), leaf, record]))).toString('hex'),
+    );
     expect(leaves).toEqual(lines('Leaves'));
   });
 

@@ -108,7 +108,12 @@ describe('a verification that goes on from the last one', () => {
     const state = await after(300);
     const good = state.text!;
     log.write();
-    for (const bad of ['', '{}', good.replace('"version":1', '"version":2'), good.replace(/"root":"../, '"root":"00')]) {
+    for (const bad of [
+      '',
+      '{}',
+      good.replace('"version":1', '"version":2'),
+      good.replace(/"root":"../, '"root":"00'),
+    ]) {
       state.text = bad;
       await expect(verify(state)).rejects.toThrow(Error);
     }

@@ -97,7 +97,19 @@ export class Inspector {
     const { writers, who, numbers, times, notable, log, incarnation } = facts;
     const last = leaves.slice((width - 1) * HASH_SIZE, width * HASH_SIZE);
     const counts = { macs: facts.macs, details: facts.details, unasked: facts.unasked };
-    return { previous: previous.slice(), root, last, log, incarnation, writers, who, numbers, times, notable, ...counts };
+    return {
+      previous: previous.slice(),
+      root,
+      last,
+      log,
+      incarnation,
+      writers,
+      who,
+      numbers,
+      times,
+      notable,
+      ...counts,
+    };
   }
 
   /**

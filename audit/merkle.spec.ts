@@ -10,9 +10,8 @@ import {
   sha256,
   verifyConsistency,
   verifyInclusion,
-  verifySubtreeConsistency,
-  verifySubtreeInclusion,
 } from './merkle.mjs';
+import { verifySubtreeConsistency, verifySubtreeInclusion } from './subtree.mjs';
 import { itWithVectors, vectors } from './vectors.js';
 
 const LARGEST = 130;

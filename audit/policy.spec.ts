@@ -71,7 +71,10 @@ describe('policy', () => {
   it('demands a log of the list, where there is a list', () => {
     const other = { name: 'another.example.org/T-CN', privateKey: log.privateKey };
     const policy = parsePolicy(`log ${vkey(other.name, other.privateKey)}\nquorum none`);
-    expect(satisfies(policy, note())).toMatchObject({ ok: false, problem: expect.stringContaining('log of the policy') });
+    expect(satisfies(policy, note())).toMatchObject({
+      ok: false,
+      problem: expect.stringContaining('log of the policy'),
+    });
     // Signed by a listed key, but about another origin.
     expect(satisfies(policy, signNote(text, other)).ok).toBe(false);
     expect(satisfies(parsePolicy('quorum none'), note()).ok).toBe(true);

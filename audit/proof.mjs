@@ -112,7 +112,8 @@ function openSigned(note, origin, vkeys, policyOrText) {
     throw new Error('The checkpoint of the proof is not signed by the key of its origin.');
   }
   const verdict = policy === undefined ? null : satisfies(policy, note);
-  if (verdict !== null && !verdict.ok) throw new Error(verdict.problem ?? 'The checkpoint is not as the policy demands.');
+  if (verdict !== null && !verdict.ok)
+    throw new Error(verdict.problem ?? 'The checkpoint is not as the policy demands.');
   const times = verified.flatMap(({ time }) => (time === undefined ? [] : [time]));
   const latestTime = times.length === 0 ? null : Math.max(...times);
   return { verified: verified.map(({ name, keyId }) => `${name}+${keyId}`), latestTime };
@@ -130,6 +131,7 @@ function previousLeaf({ index, extra, hashes }) {
   }
   // An odd entry's sibling is the entry before it.
   const sibling = index % 2 === 1 ? hashes[0] : undefined;
-  if (sibling === undefined) throw new Error('The proof lacks the leaf hash of the entry before: give the whole entry.');
+  if (sibling === undefined)
+    throw new Error('The proof lacks the leaf hash of the entry before: give the whole entry.');
   return sibling;
 }

@@ -93,7 +93,25 @@ describe('the recogniser of records', () => {
   });
 
   it('takes nothing that the general rules refuse: any piece cut out, put in or changed', () => {
-    const pieces = ['{', '}', '[', ']', ',', '"', ':', ' ', '0', '1', 'a', 'null', '\\u0041', '}{', '""', '\u00ff', '\0'];
+    const pieces = [
+      '{',
+      '}',
+      '[',
+      ']',
+      ',',
+      '"',
+      ':',
+      ' ',
+      '0',
+      '1',
+      'a',
+      'null',
+      '\\u0041',
+      '}{',
+      '""',
+      '\u00ff',
+      '\0',
+    ];
     fc.assert(
       fc.property(records, fc.nat(), fc.nat({ max: 3 }), fc.constantFrom(...pieces), (record, place, length, piece) => {
         const bytes = bytesOf(record);
@@ -113,7 +131,9 @@ describe('the recogniser of records', () => {
     }
   });
 
-  const text = bytesOf(sampleRecord(1, { accesses: [...sampleRecord(1).accesses, ...sampleRecord(2).accesses] })).toString();
+  const text = bytesOf(
+    sampleRecord(1, { accesses: [...sampleRecord(1).accesses, ...sampleRecord(2).accesses] }),
+  ).toString();
   it.each([
     [text.replace('},{"fields"', '}{"fields"')],
     [text.replace('}],"actor"', '},],"actor"')],

@@ -42,6 +42,8 @@ import { toBase64 } from './bytes.mjs';
  * @property {Warning[]} warnings at most 1,000
  * @property {string[]} verified names and key ids of the keys whose signatures hold
  * @property {{entries: number, records: number, macs: number, details: number}} checked how many of each
+ * @property {{index: number, leaf: string, latestTime: number | null}} [proven] the one entry whose proof was verified:
+ *   its leaf in hexadecimal, and the POSIX seconds of the latest cosignature over it
  */
 
 const MOST_LISTED = 1_000;
@@ -127,6 +129,11 @@ export function renderReport(report) {
   if (unlisted > 0) lines.push(`${unlisted} more are not listed`);
   const { entries, records, macs, details } = report.checked;
   if (entries > 0) lines.push(`checked ${entries} entries, ${records} records, ${macs} MACs, ${details} details`);
+  if (report.proven !== undefined) {
+    const { index, latestTime } = report.proven;
+    const seen = latestTime === null ? '' : `, cosigned at ${new Date(latestTime * 1000).toISOString()}`;
+    lines.push(`entry ${index} of ${report.size}${seen}`);
+  }
   if (report.root !== null) lines.push(`root ${report.root}`);
   const origin = report.origin ?? '-';
   if (report.first === null) lines.push(`OK ${origin} ${report.size}`);

@@ -70,7 +70,9 @@ export function sampleRecord(index: number, changes: Partial<LedgerRecord> = {})
     ...(index === 0 ? { kind: 'START', suite: SUITE, origin: ORIGIN, accesses: [] } : {}),
     ...changes,
   };
-  return Object.fromEntries(Object.entries(record).filter(([, value]) => value !== undefined)) as unknown as LedgerRecord;
+  return Object.fromEntries(
+    Object.entries(record).filter(([, value]) => value !== undefined),
+  ) as unknown as LedgerRecord;
 }
 
 /** The ciphertext of the details of every third record of a log with details; other records have none. */
@@ -94,10 +96,19 @@ export function completeLog(size: number, changes: Record<number, Partial<Ledger
     const accesses = [{ type: 'Patient', rows: 1, fields: { name: 'CLEAR' as const }, subjects: [subjectOf(index)] }];
     return detail === null ? {} : { accesses, sealed: { key: 'tenant', sha256: hash('sha256', detail) } };
   });
-  const registered: Record<number, Partial<LedgerRecord>> = { 0: start!, 1: { kind: 'WRITER', accesses: [], ...writer } };
-  const all = Object.fromEntries(sealed.map((own, index) => [index, { ...own, ...registered[index], ...changes[index] }]));
+  const registered: Record<number, Partial<LedgerRecord>> = {
+    0: start!,
+    1: { kind: 'WRITER', accesses: [], ...writer },
+  };
+  const all = Object.fromEntries(
+    sealed.map((own, index) => [index, { ...own, ...registered[index], ...changes[index] }]),
+  );
   const records = sampleRecords(size, all);
-  const macs = records.map((record, index) => createHmac('sha256', WRITER_KEYS[index % 2]!).update(record).digest());
+  const macs = records.map((record, index) =>
+    createHmac('sha256', WRITER_KEYS[index % 2]!)
+      .update(record)
+      .digest(),
+  );
   const writerKeys = WRITERS.map((name, at) => `${name} ${WRITER_KEYS[at]!.toString('hex')}\n`).join('');
   return { ...logOf(records), macs, details, writerKeys, minimum: 0 };
 }

@@ -21,7 +21,9 @@ describe('the samples', () => {
     const entries = readdirSync(SAMPLES, { recursive: true, withFileTypes: true });
     const paths = entries.flatMap((entry) => (entry.isFile() ? [join(entry.parentPath, entry.name)] : []));
     expect(paths.map((path) => path.slice(SAMPLES.length + 1)).sort()).toEqual([...made.keys()].sort());
-    const stale = [...made].filter(([path, content]) => !readFileSync(join(SAMPLES, path)).equals(Buffer.from(content)));
+    const stale = [...made].filter(
+      ([path, content]) => !readFileSync(join(SAMPLES, path)).equals(Buffer.from(content)),
+    );
     expect(stale.map(([path]) => path)).toEqual([]);
   });
 
@@ -33,7 +35,15 @@ describe('the samples', () => {
 
 describe('the verifier', () => {
   it('says OK of the log, with its MACs, its details and the quorum of its policy', () => {
-    const { status, lines } = verify('log', '--vkey', 'log.vkey', '--policy', 'policy', '--checkpoint', 'checkpoint-200');
+    const { status, lines } = verify(
+      'log',
+      '--vkey',
+      'log.vkey',
+      '--policy',
+      'policy',
+      '--checkpoint',
+      'checkpoint-200',
+    );
     expect([status, lines.at(-1)]).toEqual([0, `OK ${ORIGIN} ${SIZE}`]);
     expect(lines.some((line) => line.startsWith('warning'))).toBe(false);
     const report = JSON.parse(verify('log', '--policy', 'policy', '--json').lines.join('\n')) as Report;

@@ -56,7 +56,10 @@ describe('a log over HTTP', () => {
   it('of which the end is missing', async () => {
     await rm(log.file('tile/entries/002'));
     await rm(log.file('tile/entries/003.p/32'));
-    expect(await verify()).toMatchObject({ faults: [{ index: 512, last: 799, class: 'missing-entry' }], faultCount: 1 });
+    expect(await verify()).toMatchObject({
+      faults: [{ index: 512, last: 799, class: 'missing-entry' }],
+      faultCount: 1,
+    });
   });
 
   it('is refused without the token, and the token is in no message', async () => {

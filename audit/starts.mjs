@@ -131,7 +131,8 @@ export class Starts {
   #restored(index, incarnation, origin, replaces, before) {
     if (before !== undefined) {
       const expected = `${baseOf(before)}/${incarnation}`;
-      if (origin !== expected) this.fault(index, expected, origin, 'START names another origin than its incarnation has.');
+      if (origin !== expected)
+        this.fault(index, expected, origin, 'START names another origin than its incarnation has.');
     }
     if (replaces === null) {
       this.fault(index, 'replaces', 'none', 'START does not name the checkpoint that it replaces.');

@@ -99,7 +99,7 @@ describe('files that were changed', () => {
           writeFileSync(log.file(path), bytes);
         },
       ),
-      { numRuns: 200 },
+      { numRuns: 120 },
     );
   });
 });

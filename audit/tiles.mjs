@@ -194,7 +194,9 @@ export class TileWriter {
 
   /** @returns {Tile[]} the partial tiles at the right edge, the lowest level first; changes nothing */
   partials() {
-    return this.open.flatMap(({ index, width, data }, level) => (width === 0 ? [] : [tileOf(level, index, width, data)]));
+    return this.open.flatMap(({ index, width, data }, level) =>
+      width === 0 ? [] : [tileOf(level, index, width, data)],
+    );
   }
 
   /**
@@ -205,7 +207,7 @@ export class TileWriter {
   #append(level, hash) {
     /** @type {Tile[]} */
     const finished = [];
-    for (;; level++) {
+    for (; ; level++) {
       const tile = this.#level(level);
       tile.data.set(hash, tile.width * HASH_SIZE);
       tile.width += 1;

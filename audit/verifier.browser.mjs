@@ -28,42 +28,9 @@ function hasBytesAt(left, at, right) {
 return { toHex, fromHex, toBase64, hasBytesAt };
 })();
 
-// low-order.mjs
+// browser-sha512.mjs
 // prettier-ignore
-const $low_order = (() => {
-const { toHex } = $bytes;
-
-const LOW_ORDER = new Set([
-  `00${'00'.repeat(31)}`,
-  `01${'00'.repeat(31)}`,
-  '26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05',
-  'c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a',
-  `ec${'ff'.repeat(30)}7f`,
-  `ed${'ff'.repeat(30)}7f`,
-  `ee${'ff'.repeat(30)}7f`,
-]);
-
-function hasLowOrder(point) {
-  const y = Uint8Array.from(point.subarray(0, 32));
-  y[31] = (y[31] ?? 0) & 0x7f;
-  return LOW_ORDER.has(toHex(y));
-}
-
-return { hasLowOrder };
-})();
-
-// browser-hash.mjs
-// prettier-ignore
-const $browser_hash = (() => {
-const { fromHex, hasBytesAt } = $bytes;
-const { hasLowOrder } = $low_order;
-
-const HASH_SIZE = 32;
-
-function allocate(length) {
-  return new Uint8Array(length);
-}
-
+const $browser_sha512 = (() => {
 const PRIMES = Array.from({ length: 410 }, (_, number) => number).filter(
   (number) => number > 1 && !Array.from({ length: 19 }, (_, at) => at + 2).some((d) => d < number && number % d === 0),
 );
@@ -81,70 +48,6 @@ function rootBits(number, degree) {
 
 const ROUNDS_512 = PRIMES.slice(0, 80).map((prime) => rootBits(prime, 3n));
 const START_512 = PRIMES.slice(0, 8).map((prime) => rootBits(prime, 2n));
-const ROUNDS_256 = Int32Array.from(ROUNDS_512.slice(0, 64), (bits) => Number(BigInt.asIntN(32, bits >> 32n)));
-const START_256 = Int32Array.from(START_512, (bits) => Number(BigInt.asIntN(32, bits >> 32n)));
-
-const words = new Int32Array(64);
-const tail = new Uint8Array(128);
-const tailView = new DataView(tail.buffer);
-
-function sha256Into(data, output, at) {
-  const state = Int32Array.from(START_256);
-  const whole = data.length - (data.length % 64);
-  const view = new DataView(data.buffer, data.byteOffset, data.length);
-  for (let offset = 0; offset < whole; offset += 64) block256(state, view, offset);
-  const rest = data.length - whole;
-  const end = rest < 56 ? 64 : 128;
-  tail.fill(0);
-  tail.set(data.subarray(whole));
-  tail[rest] = 0x80;
-  tailView.setBigUint64(end - 8, BigInt(data.length) * 8n);
-  for (let offset = 0; offset < end; offset += 64) block256(state, tailView, offset);
-  const result = new DataView(output.buffer, output.byteOffset + at, HASH_SIZE);
-  state.forEach((word, index) => result.setInt32(4 * index, word));
-}
-
-function sha256(data) {
-  const hash = new Uint8Array(HASH_SIZE);
-  sha256Into(data, hash, 0);
-  return hash;
-}
-
-function block256(state, view, offset) {
-  for (let t = 0; t < 16; t++) words[t] = view.getInt32(offset + 4 * t);
-  for (let t = 16; t < 64; t++) {
-    const [w15, w2] = [word(t - 15), word(t - 2)];
-    const s0 = turn(w15, 7) ^ turn(w15, 18) ^ (w15 >>> 3);
-    const s1 = turn(w2, 17) ^ turn(w2, 19) ^ (w2 >>> 10);
-    words[t] = (word(t - 16) + s0 + word(t - 7) + s1) | 0;
-  }
-  let [a = 0, b = 0, c = 0, d = 0, e = 0, f = 0, g = 0, h = 0] = state;
-  for (let t = 0; t < 64; t++) {
-    const s1 = turn(e, 6) ^ turn(e, 11) ^ turn(e, 25);
-    const one = (h + s1 + ((e & f) ^ (~e & g)) + (ROUNDS_256[t]) + word(t)) | 0;
-    const s0 = turn(a, 2) ^ turn(a, 13) ^ turn(a, 22);
-    const two = (s0 + ((a & b) ^ (a & c) ^ (b & c))) | 0;
-    h = g;
-    g = f;
-    f = e;
-    e = (d + one) | 0;
-    d = c;
-    c = b;
-    b = a;
-    a = (one + two) | 0;
-  }
-  [a, b, c, d, e, f, g, h].forEach((sum, index) => {
-    state[index] = (state[index]) + sum;
-  });
-}
-
-function word(t) {
-  return (words[t]);
-}
-
-function turn(value, count) {
-  return (value >>> count) | (value << (32 - count));
-}
 
 function sha512(data) {
   const length = Math.ceil((data.length + 17) / 128) * 128;
@@ -189,6 +92,39 @@ function block512(state, view, offset) {
   });
 }
 
+return { ROUNDS_512, START_512, sha512 };
+})();
+
+// low-order.mjs
+// prettier-ignore
+const $low_order = (() => {
+const { toHex } = $bytes;
+
+const LOW_ORDER = new Set([
+  `00${'00'.repeat(31)}`,
+  `01${'00'.repeat(31)}`,
+  '26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05',
+  'c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a',
+  `ec${'ff'.repeat(30)}7f`,
+  `ed${'ff'.repeat(30)}7f`,
+  `ee${'ff'.repeat(30)}7f`,
+]);
+
+function hasLowOrder(point) {
+  const y = Uint8Array.from(point.subarray(0, 32));
+  y[31] = (y[31] ?? 0) & 0x7f;
+  return LOW_ORDER.has(toHex(y));
+}
+
+return { hasLowOrder };
+})();
+
+// browser-ed25519.mjs
+// prettier-ignore
+const $browser_ed25519 = (() => {
+const { fromHex, hasBytesAt } = $bytes;
+const { sha512 } = $browser_sha512;
+const { hasLowOrder } = $low_order;
 
 
 const FIELD = 2n ** 255n - 19n;
@@ -265,7 +201,88 @@ function verifyEd25519(publicKey, message, signature) {
   return hasBytesAt(signature, 0, encode(sum));
 }
 
-return { HASH_SIZE, allocate, sha256Into, sha256, verifyEd25519 };
+return { verifyEd25519 };
+})();
+
+// browser-hash.mjs
+// prettier-ignore
+const $browser_hash = (() => {
+const { START_512, ROUNDS_512 } = $browser_sha512;
+
+const { verifyEd25519 } = $browser_ed25519;
+
+const HASH_SIZE = 32;
+
+function allocate(length) {
+  return new Uint8Array(length);
+}
+
+const ROUNDS_256 = Int32Array.from(ROUNDS_512.slice(0, 64), (bits) => Number(BigInt.asIntN(32, bits >> 32n)));
+const START_256 = Int32Array.from(START_512, (bits) => Number(BigInt.asIntN(32, bits >> 32n)));
+
+const words = new Int32Array(64);
+const tail = new Uint8Array(128);
+const tailView = new DataView(tail.buffer);
+
+function sha256Into(data, output, at) {
+  const state = Int32Array.from(START_256);
+  const whole = data.length - (data.length % 64);
+  const view = new DataView(data.buffer, data.byteOffset, data.length);
+  for (let offset = 0; offset < whole; offset += 64) block256(state, view, offset);
+  const rest = data.length - whole;
+  const end = rest < 56 ? 64 : 128;
+  tail.fill(0);
+  tail.set(data.subarray(whole));
+  tail[rest] = 0x80;
+  tailView.setBigUint64(end - 8, BigInt(data.length) * 8n);
+  for (let offset = 0; offset < end; offset += 64) block256(state, tailView, offset);
+  const result = new DataView(output.buffer, output.byteOffset + at, HASH_SIZE);
+  state.forEach((word, index) => result.setInt32(4 * index, word));
+}
+
+function sha256(data) {
+  const hash = new Uint8Array(HASH_SIZE);
+  sha256Into(data, hash, 0);
+  return hash;
+}
+
+function block256(state, view, offset) {
+  for (let t = 0; t < 16; t++) words[t] = view.getInt32(offset + 4 * t);
+  for (let t = 16; t < 64; t++) {
+    const [w15, w2] = [word(t - 15), word(t - 2)];
+    const s0 = turn(w15, 7) ^ turn(w15, 18) ^ (w15 >>> 3);
+    const s1 = turn(w2, 17) ^ turn(w2, 19) ^ (w2 >>> 10);
+    words[t] = (word(t - 16) + s0 + word(t - 7) + s1) | 0;
+  }
+  let [a = 0, b = 0, c = 0, d = 0, e = 0, f = 0, g = 0, h = 0] = state;
+  for (let t = 0; t < 64; t++) {
+    const s1 = turn(e, 6) ^ turn(e, 11) ^ turn(e, 25);
+    const one = (h + s1 + ((e & f) ^ (~e & g)) + (ROUNDS_256[t]) + word(t)) | 0;
+    const s0 = turn(a, 2) ^ turn(a, 13) ^ turn(a, 22);
+    const two = (s0 + ((a & b) ^ (a & c) ^ (b & c))) | 0;
+    h = g;
+    g = f;
+    f = e;
+    e = (d + one) | 0;
+    d = c;
+    c = b;
+    b = a;
+    a = (one + two) | 0;
+  }
+  [a, b, c, d, e, f, g, h].forEach((sum, index) => {
+    state[index] = (state[index]) + sum;
+  });
+}
+
+function word(t) {
+  return (words[t]);
+}
+
+function turn(value, count) {
+  return (value >>> count) | (value << (32 - count));
+}
+
+return { verifyEd25519, HASH_SIZE, allocate, sha256Into, sha256 };
 })();
 
 // details.mjs
@@ -310,7 +327,11 @@ class DetailChecks {
   }
 
   take(index, record, ciphertext) {
-    if (record.sealed === undefined) return;
+    if (record.sealed === undefined) {
+      if (ciphertext)
+        this.#fault(index, null, toHex(sha256(ciphertext)), 'The record names no details, but there are some.');
+      return;
+    }
     if (ciphertext === null || ciphertext === undefined) {
       this.missing(index, record);
       return;
@@ -318,8 +339,7 @@ class DetailChecks {
     this.checked += 1;
     const found = toHex(sha256(ciphertext));
     if (found === record.sealed.sha256) return;
-    const message = 'The details beside the record are not those that it names.';
-    this.findings.fault({ index, class: 'detail', expected: record.sealed.sha256, found, message });
+    this.#fault(index, record.sealed.sha256, found, 'The details beside the record are not those that it names.');
   }
 
   missing(index, record) {
@@ -342,9 +362,11 @@ class DetailChecks {
 
   finish() {
     const message = 'The details that the record names are missing, and no later ERASE names one of its subjects.';
-    for (const index of this.waiting.keys()) {
-      this.findings.fault({ index, class: 'detail', expected: null, found: null, message });
-    }
+    for (const index of this.waiting.keys()) this.#fault(index, null, null, message);
+  }
+
+  #fault(index, expected, found, message) {
+    this.findings.fault({ index, class: 'detail', expected, found, message });
   }
 
   #remove(index) {
@@ -428,12 +450,10 @@ function encodeBundle(entries) {
 function splitBundle(bytes) {
   const entries = [];
   let offset = 0;
-  while (offset + 2 <= bytes.length) {
-    const length = (bytes[offset]) * 256 + (bytes[offset + 1]);
-    const end = offset + 2 + length;
+  for (let end = 0; offset + 2 <= bytes.length; offset = end) {
+    end = offset + 2 + (bytes[offset]) * 256 + (bytes[offset + 1]);
     if (end > bytes.length) break;
     entries.push(bytes.subarray(offset + 2, end));
-    offset = end;
   }
   return { entries, rest: bytes.length - offset };
 }
@@ -737,55 +757,7 @@ function verifyConsistency({ from, to, fromRoot, toRoot, proof }) {
   if (!sameBytes(newHash, toRoot)) throw new Error('The proof leads to another newer root.');
 }
 
-function requireSubtree(start, end) {
-  if (start < 0n || start >= end) throw new Error('The subtree has no leaf.');
-  let width = 1n;
-  while (width < end - start) width *= 2n;
-  if (start % width !== 0n) throw new Error('The range is not a subtree.');
-}
-
-function verifySubtreeInclusion({ index, start, end, leafHash: leaf, proof, root }) {
-  const [first, last] = [BigInt(start), BigInt(end)];
-  requireSubtree(first, last);
-  verifyInclusion({ index: BigInt(index) - first, size: last - first, leafHash: leaf, proof, root });
-}
-
-function verifySubtreeConsistency({ start, end, size, subtreeRoot: part, root, proof }) {
-  if (start === end && end <= size) {
-    if (proof.length > 0) throw new Error('The proof is too long.');
-    if (!sameBytes(part, EMPTY_ROOT)) throw new Error('The subtree without leaves has another root.');
-    return;
-  }
-  requireSubtree(BigInt(start), BigInt(end));
-  if (BigInt(start) === 0n) return verifyConsistency({ from: end, to: size, fromRoot: part, toRoot: root, proof });
-  requireHashes([part, root, ...proof]);
-  if (BigInt(end) > BigInt(size)) throw new Error('The subtree lies outside of the tree.');
-  let [first, node, last] = [BigInt(start), BigInt(end) - 1n, BigInt(size) - 1n];
-  const up = () => {
-    [first, node, last] = [first / 2n, node / 2n, last / 2n];
-  };
-  if (node === last) while (first !== node) up();
-  else while (first !== node && node % 2n === 1n) up();
-  const [begin, ...rest] = first === node ? [part, ...proof] : proof;
-  if (begin === undefined) throw new Error('The proof is too short.');
-  let [partHash, hash] = [begin, begin];
-  for (const sibling of rest) {
-    if (last === 0n) throw new Error('The proof is too long.');
-    if (node % 2n === 1n || node === last) {
-      if (first < node) partHash = nodeHash(sibling, partHash);
-      hash = nodeHash(sibling, hash);
-      while (node % 2n === 0n) up();
-    } else {
-      hash = nodeHash(hash, sibling);
-    }
-    up();
-  }
-  if (last !== 0n) throw new Error('The proof is too short.');
-  if (!sameBytes(partHash, part)) throw new Error('The proof leads to another subtree.');
-  if (!sameBytes(hash, root)) throw new Error('The proof leads to another root.');
-}
-
-return { HASH_SIZE, sha256, EMPTY_ROOT, leafHash, nodeHash, CompactRange, inclusionProof, consistencyProof, sameBytes, verifyInclusion, verifyConsistency, verifySubtreeInclusion, verifySubtreeConsistency };
+return { HASH_SIZE, sha256, EMPTY_ROOT, leafHash, nodeHash, CompactRange, inclusionProof, consistencyProof, sameBytes, requireHashes, verifyInclusion, verifyConsistency };
 })();
 
 // tiles.mjs
@@ -902,12 +874,14 @@ class TileWriter {
   }
 
   partials() {
-    return this.open.flatMap(({ index, width, data }, level) => (width === 0 ? [] : [tileOf(level, index, width, data)]));
+    return this.open.flatMap(({ index, width, data }, level) =>
+      width === 0 ? [] : [tileOf(level, index, width, data)],
+    );
   }
 
   #append(level, hash) {
     const finished = [];
-    for (;; level++) {
+    for (; ; level++) {
       const tile = this.#level(level);
       tile.data.set(hash, tile.width * HASH_SIZE);
       tile.width += 1;
@@ -1020,10 +994,11 @@ const FIRST_PAUSE_MILLISECONDS = 250;
 const LONGEST_PAUSE_MILLISECONDS = 30_000;
 
 class HttpLog extends FileSource {
-  constructor(url, headers = {}) {
+  constructor(url, headers = {}, { attempts = ATTEMPTS } = {}) {
     super();
     this.url = url.replace(/\/+$/, '');
     this.headers = headers;
+    this.attempts = attempts;
   }
 
   description() {
@@ -1034,15 +1009,14 @@ class HttpLog extends FileSource {
     for (let attempt = 1; ; attempt++) {
       const answer = await this.#ask(path);
       if (!('again' in answer)) return answer.bytes;
-      if (attempt === ATTEMPTS) throw new Error(`${this.url}/${path}: ${answer.again}`);
+      if (attempt >= this.attempts) throw new Error(`${this.url}/${path}: ${answer.again}`);
       const pause = Math.max(answer.pause, FIRST_PAUSE_MILLISECONDS * 2 ** (attempt - 1));
       await new Promise((resolve) => setTimeout(resolve, Math.min(pause, LONGEST_PAUSE_MILLISECONDS)));
     }
   }
 
   async highestBundle() {
-    const size = Number((await this.text('checkpoint'))?.split('\n')[1] ?? 0);
-    if (!Number.isSafeInteger(size)) return -1;
+    const size = await this.#size();
     let [present, absent] = [-1, Math.ceil(size / TILE_WIDTH)];
     while (absent - present > 1) {
       const middle = Math.floor((present + absent) / 2);
@@ -1054,8 +1028,14 @@ class HttpLog extends FileSource {
   }
 
   async hasDetails() {
-    const size = Number((await this.text('checkpoint'))?.split('\n')[1] ?? 0);
-    return size > 0 && (await this.details(0, Math.min(TILE_WIDTH, size))) !== null;
+    const size = await this.#size();
+    const last = Math.ceil(size / TILE_WIDTH) - 1;
+    return last >= 0 && (await this.details(last, size - last * TILE_WIDTH)) !== null;
+  }
+
+  async #size() {
+    const size = Number((await this.text('checkpoint'))?.split('\n')[1]);
+    return Number.isSafeInteger(size) && size > 0 ? size : 0;
   }
 
   async #ask(path) {
@@ -1651,7 +1631,19 @@ class Inspector {
     const { writers, who, numbers, times, notable, log, incarnation } = facts;
     const last = leaves.slice((width - 1) * HASH_SIZE, width * HASH_SIZE);
     const counts = { macs: facts.macs, details: facts.details, unasked: facts.unasked };
-    return { previous: previous.slice(), root, last, log, incarnation, writers, who, numbers, times, notable, ...counts };
+    return {
+      previous: previous.slice(),
+      root,
+      last,
+      log,
+      incarnation,
+      writers,
+      who,
+      numbers,
+      times,
+      notable,
+      ...counts,
+    };
   }
 
   #record(at, facts, mac, detail) {
@@ -1661,6 +1653,7 @@ class Inspector {
     const record = common ? null : readRecord(scratch.bytesOfRecord()).record;
     if (!common && record === null) return false;
     const sealed = common ? recogniser.sealedAt >= 0 : record?.sealed !== undefined;
+    if (!sealed && detail) return false;
     const missing = sealed && this.details && (detail === null || detail === undefined);
     if (sealed && !missing) {
       if (!this.details) facts.unasked += 1;
@@ -1764,7 +1757,7 @@ async function walkBundles(journey) {
 async function walkBundle({ source, size, minimum, walk, findings, kept }, part) {
   const { number, width, bundle, tile, macs, details } = part;
   const end = number * TILE_WIDTH + width;
-  if (bundle === null && end <= minimum) {
+  if (end <= minimum && (bundle?.entries ?? []).every((entry) => entry.length === 0)) {
     for (let at = walk.size % TILE_WIDTH; at < width; at++) {
       for (const made of walk.takePruned(tile?.[at])) await compareTile(source, made, walk, findings);
       kept.compare(walk);
@@ -2105,7 +2098,8 @@ class Starts {
   #restored(index, incarnation, origin, replaces, before) {
     if (before !== undefined) {
       const expected = `${baseOf(before)}/${incarnation}`;
-      if (origin !== expected) this.fault(index, expected, origin, 'START names another origin than its incarnation has.');
+      if (origin !== expected)
+        this.fault(index, expected, origin, 'START names another origin than its incarnation has.');
     }
     if (replaces === null) {
       this.fault(index, 'replaces', 'none', 'START does not name the checkpoint that it replaces.');
@@ -3010,6 +3004,11 @@ function renderReport(report) {
   if (unlisted > 0) lines.push(`${unlisted} more are not listed`);
   const { entries, records, macs, details } = report.checked;
   if (entries > 0) lines.push(`checked ${entries} entries, ${records} records, ${macs} MACs, ${details} details`);
+  if (report.proven !== undefined) {
+    const { index, latestTime } = report.proven;
+    const seen = latestTime === null ? '' : `, cosigned at ${new Date(latestTime * 1000).toISOString()}`;
+    lines.push(`entry ${index} of ${report.size}${seen}`);
+  }
   if (report.root !== null) lines.push(`root ${report.root}`);
   const origin = report.origin ?? '-';
   if (report.first === null) lines.push(`OK ${origin} ${report.size}`);
@@ -3443,7 +3442,8 @@ function openSigned(note, origin, vkeys, policyOrText) {
     throw new Error('The checkpoint of the proof is not signed by the key of its origin.');
   }
   const verdict = policy === undefined ? null : satisfies(policy, note);
-  if (verdict !== null && !verdict.ok) throw new Error(verdict.problem ?? 'The checkpoint is not as the policy demands.');
+  if (verdict !== null && !verdict.ok)
+    throw new Error(verdict.problem ?? 'The checkpoint is not as the policy demands.');
   const times = verified.flatMap(({ time }) => (time === undefined ? [] : [time]));
   const latestTime = times.length === 0 ? null : Math.max(...times);
   return { verified: verified.map(({ name, keyId }) => `${name}+${keyId}`), latestTime };
@@ -3457,7 +3457,8 @@ function previousLeaf({ index, extra, hashes }) {
   }
   // An odd entry's sibling is the entry before it.
   const sibling = index % 2 === 1 ? hashes[0] : undefined;
-  if (sibling === undefined) throw new Error('The proof lacks the leaf hash of the entry before: give the whole entry.');
+  if (sibling === undefined)
+    throw new Error('The proof lacks the leaf hash of the entry before: give the whole entry.');
   return sibling;
 }
 

@@ -10,6 +10,7 @@ import { realpathSync } from 'node:fs';
 import { open, readFile, rename, stat } from 'node:fs/promises';
 import { pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
+import { toHex } from './bytes.mjs';
 import { verifyCheckpoints } from './consistency.mjs';
 import { LogDirectory } from './directory.mjs';
 import { parseVkey } from './note.mjs';
@@ -173,7 +174,8 @@ async function sourceOf(values, [place, ...others]) {
   if (/^https?:\/\//.test(place)) {
     /** @type {Record<string, string>} */
     const headers = {};
-    if (values['token-file']) headers['authorization'] = `Bearer ${(await readFile(values['token-file'], 'utf8')).trim()}`;
+    if (values['token-file'])
+      headers['authorization'] = `Bearer ${(await readFile(values['token-file'], 'utf8')).trim()}`;
     if (values.purpose) headers['x-purpose-of-use'] = values.purpose;
     return new HttpLog(place, headers);
   }
@@ -192,8 +194,11 @@ async function oneRecord({ proof, record }, { vkeys, policy }) {
   const [text, bytes] = [await readFile(proof, 'utf8'), await readFile(record)];
   const findings = new Findings();
   try {
-    const { origin, size, verified } = verifyProof(text, { record: bytes }, { vkeys, policy });
-    return findings.report({ origin, size, root: null, verified });
+    const { origin, size, verified, index, leaf, latestTime } = verifyProof(text, { record: bytes }, { vkeys, policy });
+    return {
+      ...findings.report({ origin, size, root: null, verified }),
+      proven: { index, leaf: toHex(leaf), latestTime },
+    };
   } catch (error) {
     const message = error instanceof Error ? error.message : `${error}`;
     findings.fault({ index: null, class: 'proof', expected: null, found: null, message });

@@ -71,15 +71,15 @@ export class WitnessState {
   }
 
   /**
-   * Keeps a note that the log must never have signed, for people to see.
+   * Keeps two notes that a log must not both have signed, for people to see; the first pair of a size.
    * @param {string} log
    * @param {number} size
-   * @param {string} note
+   * @param {string} notes
    * @returns {Promise<void>}
    */
-  async keepEvidence(log, size, note) {
+  async keepEvidence(log, size, notes) {
     const folder = join(this.directory, log);
-    if (await this.#create(folder, `fork-${size}`, note)) await this.#sync(folder);
+    if (await this.#create(folder, `fork-${size}`, notes)) await this.#sync(folder);
   }
 
   /**

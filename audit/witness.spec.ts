@@ -1,43 +1,19 @@
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
-import { once } from 'node:events';
+import { generateKeyPairSync } from 'node:crypto';
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import * as fileSystem from 'node:fs/promises';
-import { cpSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { generateKeyPairSync } from 'node:crypto';
 import { afterAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { verifyCosignature } from './cosignature.mjs';
-import { Cosigner, logId } from './cosigner.mjs';
-import { CompactRange, consistencyProof, EMPTY_ROOT, leafHash } from './merkle.mjs';
-import { checkpointText, parseCheckpoint, signNote, splitNote, verifyNote, vkey } from './note.mjs';
+import { Cosigner } from './cosigner.mjs';
+import { consistencyProof, EMPTY_ROOT } from './merkle.mjs';
+import { checkpointText, parseCheckpoint, signNote, splitNote, verifyNote } from './note.mjs';
+import { leavesOf, log, LOG, LOG_KEY, noteOf, ORIGIN, own, requestOf } from './sample-witness.js';
+import { parseAddCheckpoint } from './witness-request.mjs';
 import { WitnessState } from './witness-state.mjs';
-import { witnessServer } from './witness.mjs';
-import { formatAddCheckpoint, parseAddCheckpoint } from './witness-request.mjs';
 
-const ORIGIN = 'ledger.example.org/T-CN';
-const LOG = logId(ORIGIN);
-const log = { name: ORIGIN, privateKey: generateKeyPairSync('ed25519').privateKey };
-const own = { name: 'witness.example.org/w1', privateKey: generateKeyPairSync('ed25519').privateKey };
 const base = mkdtempSync(join(tmpdir(), 'custodia-witness-'));
 afterAll(() => rmSync(base, { recursive: true }));
-
-/** A log as its leaves; of two logs with one prefix the later leaves differ. */
-function leavesOf(size: number, fork = size): Buffer[] {
-  return Array.from({ length: size }, (_, index) => leafHash(Buffer.from(`${index < fork ? '' : 'other '}${index}`)));
-}
-
-function noteOf(leaves: readonly Buffer[], signer = log): string {
-  const range = new CompactRange();
-  for (const leaf of leaves) range.append(leaf);
-  return signNote(checkpointText({ origin: ORIGIN, size: leaves.length, root: range.root() }), signer);
-}
-
-function requestOf(old: number, leaves: readonly Buffer[], changes: { note?: string; proof?: Buffer[] } = {}): string {
-  const proof = old === 0 || old > leaves.length ? [] : consistencyProof(leaves, old, leaves.length);
-  return formatAddCheckpoint({ old, proof, note: noteOf(leaves), ...changes });
-}
 
 let directory: string;
 let now: number;
@@ -47,7 +23,7 @@ beforeEach(() => {
 });
 
 function cosigner(files?: typeof fileSystem, where = directory): Cosigner {
-  const logs = [vkey(ORIGIN, log.privateKey)];
+  const logs = [LOG_KEY];
   return new Cosigner({ ...own, logs, state: new WitnessState(where, files), now: () => now });
 }
 
@@ -72,7 +48,7 @@ describe('a witness', () => {
       const text = splitNote(noteOf(leaves.slice(0, size))).text;
       expect(verifyCosignature(text, answer.body, witness.vkey).time).toBe(now);
       const shown = (await witness.checkpoint(LOG))!;
-      expect(verifyNote(shown, [vkey(ORIGIN, log.privateKey), witness.vkey]).verified).toHaveLength(2);
+      expect(verifyNote(shown, [LOG_KEY, witness.vkey]).verified).toHaveLength(2);
       expect(await remembered()).toBe(size);
     }
   });
@@ -118,6 +94,8 @@ describe('a witness', () => {
     });
     expect((await witness.addCheckpoint(requestOf(5, leavesOf(5, 4)))).type).toContain('text/plain');
     expect(readdirSync(join(directory, LOG)).sort()).toEqual(['1', 'fork-5']);
+    const evidence = readFileSync(join(directory, LOG, 'fork-5'), 'utf8');
+    expect(evidence).toBe(`${await witness.checkpoint(LOG)}\n${noteOf(leavesOf(5, 4))}`);
   });
 
   it('begins with nothing: an empty log has one root, and from nothing there is no proof', async () => {
@@ -205,27 +183,30 @@ describe('faults', () => {
     return { files: wrap({ ...fileSystem }), calls: () => count };
   }
 
-  it.each([false, true])('of every file call, its effect having happened: %s. No cosignature without a memory', async (after) => {
-    const leaves = leavesOf(12);
-    let reached = true;
-    let at = 0;
-    while (reached) {
-      at += 1;
-      directory = mkdtempSync(join(base, 'state-'));
-      await cosigner().addCheckpoint(requestOf(0, leaves.slice(0, 5)));
-      const { files, calls: counted } = failing(at, after);
-      const answer = await cosigner(files)
-        .addCheckpoint(requestOf(5, leaves))
-        .catch(() => null);
-      reached = counted() >= at;
-      // A restart: whoever got a cosignature finds it remembered, and the log can go on from what is remembered.
-      const size = await remembered();
-      expect(answer?.status === 200 ? size : [5, 12].includes(size) && 12).toBe(12);
-      expect((await cosigner().addCheckpoint(requestOf(size, leaves))).status).toBe(200);
-      expect((await cosigner().addCheckpoint(requestOf(12, leavesOf(13, 4)))).status).toBe(422);
-    }
-    expect(at).toBeGreaterThan(10);
-  });
+  it.each([false, true])(
+    'of every file call, its effect having happened: %s. No cosignature without a memory',
+    async (after) => {
+      const leaves = leavesOf(12);
+      let reached = true;
+      let at = 0;
+      while (reached) {
+        at += 1;
+        directory = mkdtempSync(join(base, 'state-'));
+        await cosigner().addCheckpoint(requestOf(0, leaves.slice(0, 5)));
+        const { files, calls: counted } = failing(at, after);
+        const answer = await cosigner(files)
+          .addCheckpoint(requestOf(5, leaves))
+          .catch(() => null);
+        reached = counted() >= at;
+        // A restart: whoever got a cosignature finds it remembered, and the log can go on from what is remembered.
+        const size = await remembered();
+        expect(answer?.status === 200 ? size : [5, 12].includes(size) && 12).toBe(12);
+        expect((await cosigner().addCheckpoint(requestOf(size, leaves))).status).toBe(200);
+        expect((await cosigner().addCheckpoint(requestOf(12, leavesOf(13, 4)))).status).toBe(422);
+      }
+      expect(at).toBeGreaterThan(10);
+    },
+  );
 
   it('an old state directory: the witness asks for a proof from there, and the log can give it', async () => {
     const leaves = leavesOf(12);
@@ -242,68 +223,6 @@ describe('faults', () => {
     mkdirSync(join(directory, LOG));
     writeFileSync(join(directory, LOG, '7'), noteOf(leavesOf(3)));
     await expect(cosigner().addCheckpoint(requestOf(3, leavesOf(4)))).rejects.toThrow('no signature by a known key');
-  });
-});
-
-describe('over HTTP', () => {
-  const program = fileURLToPath(new URL('witness.mjs', import.meta.url));
-  let child: ChildProcess | undefined;
-  afterAll(() => {
-    child?.kill();
-  });
-
-  it('runs as a command: makes its key, then answers', async () => {
-    const key = join(directory, 'witness.key');
-    const state = join(directory, 'state');
-    mkdirSync(state);
-    const made = spawnSync(process.execPath, [program, '--generate-key', key, '--name', own.name], { encoding: 'utf8' });
-    expect(statSync(key).mode & 0o777).toBe(0o600);
-    const again = spawnSync(process.execPath, [program, '--generate-key', key, '--name', own.name], { encoding: 'utf8' });
-    expect([again.status, again.stdout]).toEqual([2, '']);
-    const words = ['--key', key, '--name', own.name, '--state', state, '--log', vkey(ORIGIN, log.privateKey)];
-    child = spawn(process.execPath, [program, ...words, '--port', '0'], { stdio: ['ignore', 'pipe', 'inherit'] });
-    const [text] = (await once(child.stdout!, 'data')) as [Buffer];
-    const [witnessKey, address] = text.toString().trim().split('\n');
-    expect(`${witnessKey}\n`).toBe(made.stdout);
-    const post = (body: string) => fetch(`${address}/add-checkpoint`, { method: 'POST', body });
-    const response = await post(requestOf(0, leavesOf(3)));
-    expect(response.status).toBe(200);
-    const line = await response.text();
-    expect(verifyCosignature(splitNote(noteOf(leavesOf(3))).text, line, witnessKey!).line).toBe(line);
-    const conflict = await post(requestOf(1, leavesOf(4)));
-    expect([conflict.status, conflict.headers.get('content-type')]).toEqual([409, 'text/x.tlog.size']);
-    const shown = await fetch(`${address}/${LOG}/checkpoint`);
-    expect(await shown.text()).toBe(noteOf(leavesOf(3)) + line);
-    child.kill('SIGTERM');
-    expect(await once(child, 'exit')).toEqual([0, null]);
-  });
-
-  it('has limits, and answers nothing else', async () => {
-    const server = witnessServer(cosigner()).listen(0, '127.0.0.1');
-    await once(server, 'listening');
-    const address = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-    const status = async (path: string, init: RequestInit = {}) => (await fetch(`${address}${path}`, init)).status;
-    const post = (body: string | Buffer<ArrayBuffer>) => status('/add-checkpoint', { method: 'POST', body });
-    expect(await post('x'.repeat(70_000))).toBe(413);
-    expect(await post(Buffer.from([0xff, 0xfe]))).toBe(400);
-    expect(await post('')).toBe(400);
-    expect(await status('/add-checkpoint')).toBe(405);
-    expect(await status(`/${LOG}/checkpoint`, { method: 'POST' })).toBe(405);
-    expect(await status(`/${LOG}/checkpoint`)).toBe(404);
-    expect(await status('/')).toBe(404);
-    expect(await status(`/../${LOG}/checkpoint`)).toBe(404);
-    expect(await post(requestOf(0, leavesOf(1)))).toBe(200);
-    await new Promise((resolve) => server.close(resolve));
-  });
-
-  it.each([
-    [['--name', 'w'], 'needs --key'],
-    [['--key', 'k'], 'Give the name'],
-    [['--name', 'w', '--key', 'k', '--state', '/nonexistent', '--log', 'l'], 'ENOENT'],
-    [['--nonsense'], 'nonsense'],
-  ])('refuses %j', (words, message) => {
-    const { status, stderr } = spawnSync(process.execPath, [program, ...words], { encoding: 'utf8' });
-    expect([status, stderr]).toEqual([2, expect.stringContaining(message)]);
   });
 });
 

@@ -25,7 +25,13 @@ const inspector = new Inspector(options);
 /** @type {Promise<unknown>} */
 let turn = Promise.resolve();
 parentPort?.on('message', (/** @type {Slice} */ slice) => {
-  turn = turn.then(async () => parentPort?.postMessage(await resultOf(slice)));
+  turn = turn.then(async () => {
+    const result = await resultOf(slice);
+    const inspected = 'error' in result ? [] : result.inspected.filter((bundle) => bundle !== null);
+    // What is large is handed over and not copied.
+    const buffers = inspected.flatMap(({ who, numbers, times }) => [who.buffer, numbers.buffer, times.buffer]);
+    parentPort?.postMessage(result, /** @type {ArrayBuffer[]} */ (buffers));
+  });
 });
 
 /**

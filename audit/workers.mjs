@@ -54,7 +54,7 @@ export class InspectorThread {
   inspect(slice) {
     return new Promise((resolve, reject) => {
       this.tasks.push({ resolve, reject });
-      this.worker.postMessage(slice);
+      this.worker.postMessage(slice, []);
     });
   }
 

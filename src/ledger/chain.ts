@@ -199,7 +199,7 @@ function insertLeaves(rows: readonly UnsequencedRow[], { indexes, hashes }: Grow
     name: 'ledger_insert_leaves',
     text:
       'INSERT INTO ledger_leaf (log, idx, entry_id, recorded_at, leaf) ' +
-      'SELECT * FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::timestamptz[], $5::bytea[])',
+      'SELECT unnest($1::text[]), unnest($2::bigint[]), unnest($3::bigint[]), unnest($4::timestamptz[]), unnest($5::bytea[])',
     values: [
       textArray(rows.map((row) => row.log)),
       bigintArray(indexes),

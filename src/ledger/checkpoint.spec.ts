@@ -121,7 +121,9 @@ describe('witnesses', () => {
     // Database and store are taken away together: the witness remembers.
     await tamper(database, 'DELETE FROM ledger_leaf', "UPDATE ledger_head SET size = 0, compact_range = ''");
     rmSync(path.join(database.directory, 'checkpoints'), { recursive: true });
-    await expect(Ledger.open(options)).rejects.toThrow(/^ledger rollback detected: .* witness w1 holds .* database has 0\.$/);
+    await expect(Ledger.open(options)).rejects.toThrow(
+      /^ledger rollback detected: .* witness w1 holds .* database has 0\.$/,
+    );
     server.close();
     server.closeAllConnections();
   });

@@ -51,12 +51,13 @@ function sourceOf(values: string, from: string | undefined): string {
   return from === undefined ? `VALUES (${values})` : `SELECT ${values} ${from} LIMIT 1`;
 }
 
+// In the list of a SELECT the arrays are walked in step; in its FROM each would first be written to a store of its own.
 const ENTRIES =
-  `INSERT INTO ledger_entry (${ENTRY}) SELECT * FROM ` +
-  `unnest($1::text[], $2::text[], $3::bigint[], $4::timestamptz[], $5::bytea[], $6::bytea[], $7::bytea[])`;
+  `INSERT INTO ledger_entry (${ENTRY}) SELECT unnest($1::text[]), unnest($2::text[]), unnest($3::bigint[]), ` +
+  'unnest($4::timestamptz[]), unnest($5::bytea[]), unnest($6::bytea[]), unnest($7::bytea[])';
 const DETAILS =
-  `INSERT INTO ledger_detail (${DETAIL}) SELECT * FROM ` +
-  `unnest($8::text[], $9::text[], $10::bigint[], $11::timestamptz[], $12::text[], $13::bytea[])`;
+  `INSERT INTO ledger_detail (${DETAIL}) SELECT unnest($8::text[]), unnest($9::text[]), unnest($10::bigint[]), ` +
+  'unnest($11::timestamptz[]), unnest($12::text[]), unnest($13::bytea[])';
 
 /** Inserts records in the order given with their details, all or none; a number that is taken fails the statement. */
 export function insertEntries(records: readonly PreparedRecord[]): Statement {

@@ -139,7 +139,7 @@ export class Ledger {
       lagMilliseconds: Math.round(milliseconds),
       blockedByPid,
       refusing,
-      witnesses: this.publication.health(),
+      witnesses: this.sequencer.leader ? this.publication.health() : [],
       problem: health.problem ?? this.problem ?? (await this.lackOfWitnesses()),
     };
   }
@@ -147,7 +147,9 @@ export class Ledger {
   private async lackOfWitnesses(): Promise<string | null> {
     if (this.options.witnesses?.demanded !== true) return null;
     const logs = await this.publication.unwitnessed();
-    return logs.length === 0 ? null : `The checkpoints of ${logs.join(', ')} lack the cosignatures that the policy demands.`;
+    return logs.length === 0
+      ? null
+      : `The checkpoints of ${logs.join(', ')} lack the cosignatures that the policy demands.`;
   }
 
   /**

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { generateKeyPairSync } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { createServer, type RequestListener, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -29,7 +29,8 @@ let leaves: Buffer[];
 let servers: Server[];
 let alarms: string[];
 beforeEach(() => {
-  directory = mkdtempSync(path.join(tmpdir(), 'custodia-publication-'));
+  // Witnesses have a second to answer, and sync: in memory where that is possible.
+  directory = mkdtempSync(path.join(existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), 'custodia-publication-'));
   clock = new ManualClock(START);
   store = new FileCheckpointStore(path.join(directory, 'store'));
   leaves = Array.from({ length: 30 }, (_, index) => leafHash(Buffer.from(`${index}`)));
@@ -62,7 +63,7 @@ async function witness(name: string, before?: RequestListener): Promise<TestWitn
   const real = witnessServer(cosigner);
   const server = createServer((request, response) => {
     before?.(request, response);
-    if (!response.headersSent && !response.destroyed) real.emit('request', request, response);
+    if (!response.headersSent && !request.socket.destroyed) real.emit('request', request, response);
   });
   return { signer, cosigner, line: `witness ${name} ${cosigner.vkey} ${await listen(server)}/` };
 }
@@ -182,8 +183,15 @@ describe('an answer is worth nothing before it is verified', () => {
     ['too much', (_, response) => void response.end('x'.repeat(70_000))],
     ['an error', (_, response) => void response.writeHead(500).end('patient 4711')],
     ['a redirection', (_, response) => void response.writeHead(307, { location: 'http://127.0.0.1:9/' }).end()],
-    ['a size that is none', (_, response) => void response.writeHead(409, { 'content-type': 'text/x.tlog.size' }).end('all\n')],
-    ['the cosignature of another', (_, response) => void response.end(cosign(splitNote(noteOf(3)).text, { name: 'w1.example.org', privateKey: other }, 1))],
+    [
+      'a size that is none',
+      (_, response) => void response.writeHead(409, { 'content-type': 'text/x.tlog.size' }).end('all\n'),
+    ],
+    [
+      'the cosignature of another',
+      (_, response) =>
+        void response.end(cosign(splitNote(noteOf(3)).text, { name: 'w1.example.org', privateKey: other }, 1)),
+    ],
   ])('%s', async (_, answer) => {
     const one = await witness('w1', (request, response) => {
       if (request.method === 'POST') answer(request, response);
@@ -204,7 +212,10 @@ describe('an answer is worth nothing before it is verified', () => {
   it('a witness that claims a larger size without the signature of the log stops nothing', async () => {
     const one = await witness('w1', (request, response) => {
       if (request.method === 'POST') response.writeHead(409, { 'content-type': 'text/x.tlog.size' }).end('9\n');
-      else response.end(signNote(checkpointText({ origin: log.name, size: 9, root: leaves[0]! }), { ...log, privateKey: other }));
+      else
+        response.end(
+          signNote(checkpointText({ origin: log.name, size: 9, root: leaves[0]! }), { ...log, privateKey: other }),
+        );
     });
     expect(await publish(publication(one.line, 'quorum none'), 3)).toBe(noteOf(3));
     expect(alarms).toHaveLength(1);
@@ -238,7 +249,8 @@ describe('a ledger that went back in time', () => {
     await setBack(5);
     await store.replace(LOG, null, noteOf(5), 5);
     const after = publication(one.line, 'quorum none');
-    const message = /^ledger rollback detected: the checkpoint that witness w1 holds of log T-CN covers 9 entries, the database has 5\.$/;
+    const message =
+      /^ledger rollback detected: the checkpoint that witness w1 holds of log T-CN covers 9 entries, the database has 5\.$/;
     await expect(after.verify(new Map([[LOG, noteOf(5)]]))).rejects.toThrow(message);
     rmSync(path.join(directory, 'store'), { recursive: true });
     await expect(after.verify(new Map([[LOG, null]]))).rejects.toThrow('the database has 0');

@@ -85,7 +85,8 @@ export class Publication {
     const shown = this.shown.get(log) ?? (await this.recall(log, note));
     this.shown.set(log, shown);
     const now = this.options.clock.milliseconds();
-    if (shown.checkpoint.note !== note) Object.assign(shown, { checkpoint: signedCheckpoint(log, note), lines: new Map() });
+    if (shown.checkpoint.note !== note)
+      Object.assign(shown, { checkpoint: signedCheckpoint(log, note), lines: new Map() });
     const asked = this.watches(log) ? this.clients : [];
     await Promise.all(
       asked.map(async (client) => {

@@ -106,6 +106,8 @@ export interface LedgerStatement {
 }
 
 const TOKEN = /^[!-~]{1,128}$/;
+/** What JSON has as it is, and what nearly every text here is made of. */
+const UNESCAPED = /^[ !#-[\]-~]*$/;
 const fieldTexts = new WeakMap<object, string>();
 
 /**
@@ -201,7 +203,7 @@ function textOrNull(value: string | null): string {
 }
 
 /** JSON.stringify escapes exactly as RFC 8785 does; these texts are ASCII, so no lone surrogate can occur. */
-const text = (value: string): string => JSON.stringify(value);
+const text = (value: string): string => (UNESCAPED.test(value) ? `"${value}"` : JSON.stringify(value));
 
 function token(value: string): string {
   if (TOKEN.test(value)) return text(value);

@@ -84,6 +84,8 @@ export class Restore {
       values: [LEADER_LOCK],
     });
     if (row?.taken !== true) throw new Refusal('A process of the system is running on this database: stop it first.');
+    // Between its statements whole logs are read, and without the session there is no lock.
+    await options.session.query({ text: 'SET idle_session_timeout = 0', values: [] });
     return new Restore(options);
   }
 

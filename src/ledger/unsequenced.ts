@@ -45,9 +45,9 @@ export function unsequencedAfter(position: Position, { form, restored }: Reading
   return {
     name: `ledger_unsequenced_${form}${restored ? '_restored' : ''}`,
     text:
-      "SELECT id, xid, log, writer, number, date_part('epoch', recorded_at)::text AS at, " +
+      "SELECT id::text, xid::text, log, writer, number::text, date_part('epoch', recorded_at)::text AS at, " +
       `${record} AS record, encode(record_hash || mac, 'hex') AS proof FROM ledger_entry ` +
-      `WHERE (xid, id) > ($1::xid8, $2::bigint) ${watermark}AND id > $3::bigint ORDER BY xid, id LIMIT $4`,
+      `WHERE (xid, id) > ($1::xid8, $2::bigint) ${watermark}AND id > $3::bigint ORDER BY ledger_entry.xid, ledger_entry.id LIMIT $4`,
     values: [position.xid, position.id, position.restoredId, limit],
   };
 }

@@ -10,7 +10,13 @@ describe('Metrics', () => {
       ['w2', null],
     ]);
     metrics.watchPool('custodia_app', () => ({ open: 3, idle: 2, waiting: 0 }));
-    metrics.watchLedger(() => ({ queued, lagSeconds: 0.5, refusing: true, sizes: new Map([['T-CN', 1234]]), witnesses }));
+    metrics.watchLedger(() => ({
+      queued,
+      lagSeconds: 0.5,
+      refusing: true,
+      sizes: new Map([['T-CN', 1234]]),
+      witnesses,
+    }));
     metrics.request('success');
     metrics.operation('patients', 'success', 0.004);
     queued = 7;
@@ -20,7 +26,9 @@ describe('Metrics', () => {
     expect(text).toContain('custodia_database_connections_idle{role="custodia_app"} 2');
     expect(text).toContain('custodia_ledger_queue 7');
     expect(text).toContain('custodia_ledger_refusing 1');
-    expect(text.match(/custodia_ledger_witness_seconds\{.*/g)).toEqual(['custodia_ledger_witness_seconds{witness="w1"} 1767225600']);
+    expect(text.match(/custodia_ledger_witness_seconds\{.*/g)).toEqual([
+      'custodia_ledger_witness_seconds{witness="w1"} 1767225600',
+    ]);
     expect(text).toContain('custodia_ledger_size{log="T-CN"} 1234');
   });
 

@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { encodeEntry, ZERO_LEAF } from '../../audit/entry.mjs';
 import { CompactRange, leafHash } from '../../audit/merkle.mjs';
@@ -105,7 +105,7 @@ export class LedgerModel {
   private signed(log: string): { size: number; root: Buffer }[] {
     const folder = path.join(this.directory, log);
     const { name, privateKey } = this.keys.signer(log);
-    const names = readdirSync(this.directory).includes(log) ? readdirSync(folder, { recursive: true, encoding: 'utf8' }) : [];
+    const names = existsSync(folder) ? readdirSync(folder, { recursive: true, encoding: 'utf8' }) : [];
     const whole = names.filter((file) => /^(checkpoint|published|history\/\d+)$/.test(file));
     return whole.flatMap((file) => {
       const note = readFileSync(path.join(folder, file), 'utf8');

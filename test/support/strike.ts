@@ -1,4 +1,5 @@
 import type * as fileSystem from 'node:fs/promises';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { DatabaseFault } from '../../src/persistence/sqlstate.js';
 import type { Statement } from '../../src/persistence/statement.js';
 import type { Session } from '../../src/ledger/session.js';
@@ -9,11 +10,15 @@ export const FLAVOURS: readonly Flavour[] = ['before its effect', 'half way', 'a
 
 type Call = (...words: unknown[]) => Promise<unknown>;
 
+/** Calls that change files, or open them to be changed: in between a process that dies leaves the same files. */
+export const CHANGING: ReadonlySet<string> = new Set(['link', 'mkdir', 'open', 'rename', 'rm', 'rmdir', 'writeFile']);
+
 /**
  * Fails the n-th of all SQL statements and file calls that go through it. Until `heal` every later one fails as well and
  * has no effect: the process is dead, or has lost its connections and its disk. Half way counts what writes files only.
  */
 export class Strike {
+  private readonly running = new Set<Promise<unknown>>();
   private count = 0;
   dead = false;
   private healed = false;
@@ -23,6 +28,8 @@ export class Strike {
   constructor(
     private readonly at: number,
     private readonly flavour: Flavour,
+    /** `counted`: names of the only calls that count. `deadly` false: later ones have their effect. */
+    private readonly options: { readonly counted?: ReadonlySet<string>; readonly deadly?: boolean } = {},
   ) {}
 
   heal(): void {
@@ -30,12 +37,22 @@ export class Strike {
     this.healed = true;
   }
 
-  /** One step that counts. `half`: leaves a part of the effect. */
-  async step<Result>(name: string, effect: () => Promise<Result>, half?: () => Promise<unknown>): Promise<Result> {
+  /** Resolves when nothing runs any more that was begun before the strike, beside what failed. */
+  async calm(): Promise<void> {
+    while (this.running.size > 0) {
+      await Promise.allSettled(this.running);
+      await nextTurn();
+    }
+  }
+
+  /** One step. `half`: leaves a part of the effect. */
+  private async step<Result>(name: string, effect: () => Promise<Result>, half?: () => Promise<unknown>): Promise<Result> {
     if (this.dead) throw lost(name);
-    if (this.healed || (this.flavour === 'half way' && half === undefined) || ++this.count !== this.at) return effect();
+    const { counted, deadly = true } = this.options;
+    const counts = this.flavour === 'half way' ? half !== undefined : (counted?.has(name.split(' ')[0] ?? '') ?? true);
+    if (this.healed || !counts || ++this.count !== this.at) return effect();
     this.struck = name;
-    this.dead = true;
+    this.dead = deadly;
     if (this.flavour === 'half way') await half?.();
     if (this.flavour === 'after its effect') await effect();
     throw lost(name);
@@ -80,13 +97,16 @@ export class Strike {
           // Node itself complains of a handle that is left open.
           if (name === 'close') await call([]);
           const part = half(name, words);
+          const place = `${name} ${name !== 'writeFile' || part?.[0] === words[0] ? String(words[0] ?? '') : ''}`;
           const effect = async () => {
             const result = name === 'close' ? undefined : await call(words);
-            if (name === 'open' && this.dead) await (result as fileSystem.FileHandle).close();
+            // Whoever called it is given no handle.
+            if (name === 'open' && this.struck === place) await (result as fileSystem.FileHandle).close();
             return result;
           };
-          const place = `${name} ${typeof words[0] === 'string' ? words[0] : ''}`;
-          const result = await this.step(place, effect, part === null ? undefined : () => call(part));
+          const step = this.step(place, effect, part === null ? undefined : () => call(part));
+          this.running.add(step);
+          const result = await step.finally(() => this.running.delete(step));
           return name === 'open' ? this.wrap(result as object, (own, own_) => (own === 'writeFile' ? halved(own_, 0) : null)) : result;
         };
       },
