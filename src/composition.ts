@@ -18,7 +18,7 @@ import { Ledger } from './ledger/ledger.js';
 import { LogFiles } from './ledger/log-files.js';
 import { LedgerReader } from './ledger/reader.js';
 import { bareDraft } from './ledger/record.js';
-import { readWitnessPolicy, type WitnessSettings } from './ledger/witness-policy.js';
+import { witnessSettings } from './ledger/witness-policy.js';
 import { ReferenceFollower, ReferenceIndexer } from './ledger/references.js';
 import { ormOptions, POOL_SIZE } from './mikro-orm.config.js';
 import { Answering } from './operation/answering.js';
@@ -105,7 +105,7 @@ export async function compose(
     keys,
     store: checkpoints,
     clock,
-    witnesses: witnessesOf(configuration),
+    witnesses: witnessSettings(configuration),
     lagLimit: configuration.ledgerLagLimit,
   });
   await ledger.createLogs(['system', ...tenants]);
@@ -172,9 +172,4 @@ export async function compose(
       await auditor.close();
     },
   };
-}
-
-function witnessesOf({ ledgerWitnesses, ledgerQuorum }: Configuration): WitnessSettings | undefined {
-  if (ledgerWitnesses === null) return undefined;
-  return { policy: readWitnessPolicy(ledgerWitnesses), demanded: ledgerQuorum === 'demanded' };
 }

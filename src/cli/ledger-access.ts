@@ -8,6 +8,7 @@ import { LogFiles } from '../ledger/log-files.js';
 import { ownerSession } from '../ledger/owner-session.js';
 import type { Session } from '../ledger/session.js';
 import { settleOrFault } from '../ledger/verification.js';
+import { witnessSettings } from '../ledger/witness-policy.js';
 import { Database } from '../persistence/database.js';
 import { type OpenDatabase, withDatabase } from './command.js';
 
@@ -50,7 +51,8 @@ export async function withLedger<T>(
     try {
       const fault = await settleOrFault(async () => {
         const clock = new SystemClock();
-        ledger = await Ledger.open({ app, sequencer, sequencerUrl: open.sequencerUrl, keys, store, clock });
+        const witnesses = witnessSettings(configuration);
+        ledger = await Ledger.open({ app, sequencer, sequencerUrl: open.sequencerUrl, keys, store, clock, witnesses });
         await ledger.settle(SETTLE_MILLISECONDS);
       });
       const files = new LogFiles(database, store, keys, configuration.archiveDirectory);
