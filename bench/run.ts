@@ -5,7 +5,9 @@ import { Installation } from './installation.js';
 import { consent } from './consent.js';
 import { exporting } from './export.js';
 import { ledgerAppend } from './ledger-append.js';
+import { ledgerMutation } from './ledger-mutation.js';
 import { ledgerSequence } from './ledger-sequence.js';
+import { ledgerSize } from './ledger-size.js';
 import { ledgerVerify } from './ledger-verify.js';
 import { readList } from './read-list.js';
 import type { Pace } from './rounds.js';
@@ -23,11 +25,13 @@ const FIGURES: Readonly<Record<string, Figure>> = {
   consent,
   'ledger-append': ledgerAppend,
   'ledger-sequence': ledgerSequence,
+  'ledger-mutation': ledgerMutation,
+  'ledger-size': ledgerSize,
   subscriptions,
   export: exporting,
 };
 
-const usage = `Usage: npm run bench -- <name> [--rounds 3] [--seconds 8] [--patients 10000] [--profiles <directory>]
+const usage = `Usage: npm run bench -- <name> [--rounds 3] [--seconds 8] [--patients 10000] [--entries N] [--profiles <directory>]
 
   read-list      20 patients × 9 fields, 6 of them sealed and 4 masked, 16 connections, everything on,
                  against a bare Nest + Apollo + MikroORM server with the same columns in clear (wanted: 0.8)
@@ -39,6 +43,10 @@ const usage = `Usage: npm run bench -- <name> [--rounds 3] [--seconds 8] [--pati
   ledger-sequence
                  entries that get their place in the log while 512 callers append, against what they append (wanted:
                  20,000/s, 99 % within 500 ms)
+  ledger-mutation
+                 createPatient of 32 callers through the door with the ledger on, against the same without (wanted: 0.85)
+  ledger-size    appends, proofs, searches and memory at a hundredth of 10,000,000 entries (or --entries N) and at all of
+                 them (wanted: nothing grows; proof 20 ms, by patient 50 ms p95)
   ledger-verify  verification of a log of 512,000 entries: hashes alone (wanted: 250,000/s), everything (wanted: 90,000/s)
                  and that with two threads, against a plain loop of SHA-256 over the same bytes
   subscriptions  one change to 1,000 open subscriptions, 800 of which may see it (wanted: the last within 1,000 ms),
@@ -50,6 +58,7 @@ const usage = `Usage: npm run bench -- <name> [--rounds 3] [--seconds 8] [--pati
   --rounds N     rounds of each side, in turn (3)
   --seconds S    length of a round, after a warm-up of 3 s (8)
   --patients N   patients in both databases, 100 to 16000 (10000); for export to 1000000 (100000)
+  --entries N    entries of ledger-size, 10000 to 100000000 (10000000)
   --profiles D   keeps the whole CPU profiles of both servers in this directory
 
 Uses a PostgreSQL and a directory of its own, which it removes. The last line is "ratio <name> <figure>": the median over
@@ -61,6 +70,7 @@ await runCommand({
     rounds: { type: 'string' },
     seconds: { type: 'string' },
     patients: { type: 'string' },
+    entries: { type: 'string' },
     profiles: { type: 'string' },
   },
   words: [1, 1],
@@ -72,10 +82,12 @@ await runCommand({
       warmSeconds: 3,
       profiles,
     };
+    const entries = number('entries', 10_000_000, 10_000, 100_000_000);
     const [usual, most] = name === 'export' ? [100_000, 1_000_000] : [10_000, 16_000];
     const patients = number('patients', usual, 100, most);
+    const size = name === 'ledger-size' ? entries : patients;
     const alone = Object.hasOwn(ALONE, name) ? ALONE[name] : undefined;
-    const ratio = alone === undefined ? await installed(name, patients, pace) : await alone(pace.rounds);
+    const ratio = alone === undefined ? await installed(name, size, pace) : await alone(pace.rounds);
     console.log(`ratio ${name} ${ratio.toFixed(2)}`);
 
     function number(option: string, standard: number, least: number, most: number): number {
