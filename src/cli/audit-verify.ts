@@ -20,8 +20,9 @@ checked by audit/verify.mjs against the signed checkpoints that lie outside of t
   --policy FILE   demand the cosignatures of witnesses that this file names (c2sp.org/tlog-policy)
   --json          one JSON object a log, with every fault
 
-Prints "OK T <entries>" or "BAD T <index> <class>" for each log; the classes are explained in audit/FORMAT.md. Two are of a
-database only: "row" (what stands beside a record contradicts it) and "unsequenced" (entries were passed over).
+Prints "OK T <entries>" or "BAD T <index> <class>" for each log; the classes are explained in audit/FORMAT.md. Four are of a
+database only: "row" (what stands beside a record contradicts it), "unsequenced" (entries were passed over), "state" (position,
+incarnation or tree nodes of the sequencer were changed) and "index" (a search for a person would not find an entry).
 Exit code 0: all logs are in order; 1: one is not, or could not be verified; 2: wrong use.`;
 
 await runCommand({
@@ -105,6 +106,14 @@ function print(verdict: LogVerdict, json: boolean): void {
   }
   if (bad?.class === 'row') {
     process.stderr.write(`${log} ${bad.index}: What stands beside the record in its row contradicts it.\n`);
+  }
+  if (bad?.class === 'state') {
+    process.stderr.write(
+      `${log} ${bad.index ?? '-'}: Position, incarnation or nodes are not as the sequencer left them.\n`,
+    );
+  }
+  if (bad?.class === 'index') {
+    process.stderr.write(`${log} ${bad.index}: The index of references hides this entry from searches for a person.\n`);
   }
   if (unsequenced > 0) {
     process.stderr.write(`${log} -: The sequencer's position has passed entries without an index: ${unsequenced}.\n`);

@@ -47,7 +47,8 @@ export class JobQueue {
     const boss = new PgBoss({
       connectionString: url,
       application_name: 'custodia jobs',
-      options: '-c statement_timeout=15000 -c lock_timeout=5000 -c idle_in_transaction_session_timeout=10000 -c transaction_timeout=12000',
+      options:
+        '-c statement_timeout=15000 -c lock_timeout=5000 -c idle_in_transaction_session_timeout=10000 -c transaction_timeout=12000',
       max: CONNECTIONS,
       schema: JOB_SCHEMA,
       migrate: false,

@@ -6,8 +6,17 @@ import type { Queryable, Statement } from '../persistence/statement.js';
 import { bigintArray, byteaArray, instantArray, textArray } from './binary-array.js';
 import { headForged, LedgerFault, rollbackDetected } from './fault.js';
 import { decodeRange, headHolds, headMac } from './head.js';
+import { OwnRecords } from './own-records.js';
 import { appendLeaf, completeNodes, insertNodes, type TreeNode } from './nodes.js';
-import { type Position, type Reading, type RecordForm, RowCheck, unsequencedAfter, type UnsequencedRow } from './unsequenced.js';
+import {
+  type Position,
+  type Reading,
+  type RecordForm,
+  RowCheck,
+  unsequencedAfter,
+  type UnsequencedRow,
+} from './unsequenced.js';
+import { strayFault } from './state-check.js';
 import { refuseReleased } from './writer-ending.js';
 
 /** Most entries of one pass: what one transaction hashes, inserts and commits. */
@@ -16,6 +25,7 @@ export const LARGEST_PASS = 8_192;
 const TURN = 256;
 /** PostgreSQL has a record that is no UTF-8 text. */
 const NOT_TEXT = '22021';
+const UNIQUE_VIOLATION = '23505';
 
 interface HeadRow {
   readonly log: string;
@@ -51,7 +61,10 @@ export class Chain {
   private readonly committed = new Map<string, number>();
   private readonly rows: RowCheck;
 
-  constructor(private readonly macKey: KeyObject) {
+  constructor(
+    private readonly macKey: KeyObject,
+    private readonly own = new OwnRecords(''),
+  ) {
     this.rows = new RowCheck(macKey);
   }
 
@@ -59,6 +72,7 @@ export class Chain {
   forget(): void {
     this.position = null;
     this.heads = new Map();
+    this.own.clear();
   }
 
   /**
@@ -68,10 +82,10 @@ export class Chain {
   async pass(session: Queryable, { restored = false }: { restored?: boolean } = {}): Promise<number> {
     if (this.position === null) await completeNodes(session);
     try {
-      return await this.transaction(session, { form: 'text', restored });
+      return await this.transaction(session, { form: 'text', restored, own: this.own.writer });
     } catch (error) {
       if (!(error instanceof DatabaseFault) || error.sqlstate !== NOT_TEXT) throw error;
-      return this.transaction(session, { form: 'hex', restored });
+      return this.transaction(session, { form: 'hex', restored, own: '' });
     }
   }
 
@@ -84,13 +98,14 @@ export class Chain {
     } catch (error) {
       this.forget();
       await session.query({ text: 'ROLLBACK', values: [] }).catch(() => undefined);
-      throw error;
+      const met = error instanceof DatabaseFault && error.sqlstate === UNIQUE_VIOLATION;
+      throw (met ? await strayFault(session) : null) ?? error;
     }
   }
 
   private async sequence(session: Queryable, reading: Reading): Promise<number> {
     const position = (this.position ??= await readPosition(session));
-    const rows = await session.query<UnsequencedRow>(unsequencedAfter(position, reading, LARGEST_PASS));
+    const rows = await this.read(session, position, reading);
     const last = rows.at(-1);
     if (last === undefined) return 0;
     await refuseReleased(session, rows);
@@ -115,7 +130,19 @@ export class Chain {
       this.heads.set(log, head);
       this.committed.set(log, head.range.size);
     }
+    for (const { log, number, writer } of rows) if (writer === this.own.writer) this.own.forget(log, Number(number));
     return rows.length;
+  }
+
+  /** What is said to be this process's own and is not at hand is fetched after all, as all of the pass. */
+  private async read(session: Queryable, position: Position, reading: Reading): Promise<UnsequencedRow[]> {
+    const rows = await session.query<UnsequencedRow>(unsequencedAfter(position, reading, LARGEST_PASS));
+    if (rows.every((row) => row.record !== null || this.ownRecord(row) !== null)) return rows;
+    return session.query<UnsequencedRow>(unsequencedAfter(position, { ...reading, own: '' }, LARGEST_PASS));
+  }
+
+  private ownRecord({ log, number, proof }: UnsequencedRow): Buffer | null {
+    return this.own.find(log, Number(number), proof);
   }
 
   /** Checks every row and puts it behind the one before. Nothing of this chain changes until it is committed. */
@@ -127,7 +154,10 @@ export class Chain {
       const head = growth.heads.get(row.log) ?? copy(this.heads.get(row.log));
       if (head === undefined) throw new LedgerFault(row.log, 0, 'record', `The log ${row.log} was never started.`);
       const { range } = head;
-      const leaf = Buffer.from(this.rows.leaf(row, form, head.lastLeaf, range.size), 'latin1');
+      const own = row.record === null ? this.ownRecord(row) : null;
+      const bytes =
+        own === null ? this.rows.leaf(row, form, head.lastLeaf, range.size) : this.rows.ownLeaf(own, head.lastLeaf);
+      const leaf = Buffer.from(bytes, 'latin1');
       growth.indexes.push(range.size);
       growth.hashes.push(leaf);
       growth.heads.set(row.log, { range, lastLeaf: leaf });

@@ -212,6 +212,10 @@ export class FileCheckpointStore implements CheckpointStore {
     try {
       await file.writeFile(content);
       await file.sync();
+    } catch (error) {
+      // A full disk must not fill up with what did not fit on it.
+      await this.files.rm(temporary, { force: true }).catch(() => undefined);
+      throw error;
     } finally {
       await file.close();
     }

@@ -51,7 +51,8 @@ function refuseOff(off: readonly string[]): void {
 
 function refuseUnsynchronised(settings: ReadonlyMap<string, string>): void {
   const commit = settings.get('synchronous_commit') ?? '';
-  if ((settings.get('synchronous_standby_names') ?? '').trim() === '' || ['on', 'remote_apply'].includes(commit)) return;
+  if ((settings.get('synchronous_standby_names') ?? '').trim() === '' || ['on', 'remote_apply'].includes(commit))
+    return;
   throw new Refusal(
     `A synchronous standby is named, but synchronous_commit is ${commit}: set it to on or remote_apply for the roles of Custodia.`,
   );

@@ -21,7 +21,7 @@ export interface PreparedRecord {
 /** Pushes a parameter and returns its place: `$n`. */
 export type Bind = (value: unknown) => string;
 
-const ENTRY = 'log, writer, number, recorded_at, record, record_hash, mac';
+const ENTRY = 'log, writer, number, recorded_at, record_hash, mac, record';
 const DETAIL = 'log, writer, number, recorded_at, key, ciphertext';
 
 /**
@@ -30,8 +30,8 @@ const DETAIL = 'log, writer, number, recorded_at, key, ciphertext';
  */
 export function insertionText(record: PreparedRecord, bind: Bind, from?: string): string {
   const values =
-    `${placeOf(record, bind)}, ${bind(record.bytes)}::bytea, ${bind(record.hash)}::bytea, ` +
-    `${bind(record.mac)}::bytea`;
+    `${placeOf(record, bind)}, ${bind(record.hash)}::bytea, ${bind(record.mac)}::bytea, ` +
+    `${bind(record.bytes)}::bytea`;
   return `INSERT INTO ledger_entry (${ENTRY}) ${sourceOf(values, from)}`;
 }
 
@@ -77,9 +77,9 @@ function insertion(records: readonly PreparedRecord[], otherwise: string, name: 
   const detailed = records.filter((record) => record.sealed !== null);
   const values = [
     ...placesOf(records),
-    byteaArray(records.map((record) => record.bytes)),
     byteaArray(records.map((record) => record.hash)),
     byteaArray(records.map((record) => record.mac)),
+    byteaArray(records.map((record) => record.bytes)),
   ];
   if (detailed.length === 0) return { name, text: ENTRIES + otherwise, values };
   const details = detailed.map((record) => record.sealed as SealedDetail);

@@ -80,7 +80,11 @@ describe('the lag', () => {
     await watch.look();
     model.down = true;
     for (const expected of [0, 10_000, 20_000]) {
-      expect(await watch.look()).toMatchObject({ milliseconds: expected, refusing: expected > 15_000, measured: false });
+      expect(await watch.look()).toMatchObject({
+        milliseconds: expected,
+        refusing: expected > 15_000,
+        measured: false,
+      });
       model.time += 10_000;
     }
     model.down = false;

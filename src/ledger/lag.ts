@@ -101,7 +101,12 @@ export class LagWatch {
       milliseconds = this.monotonic() - since;
     }
     const blockedByPid = milliseconds > WORRYING_LAG ? await this.blockingPid().catch(() => null) : null;
-    this.lag = { milliseconds, blockedByPid, refusing: milliseconds > this.options.limit, measured: this.failingSince === null };
+    this.lag = {
+      milliseconds,
+      blockedByPid,
+      refusing: milliseconds > this.options.limit,
+      measured: this.failingSince === null,
+    };
     const worrying = milliseconds > WORRYING_LAG;
     if (worrying !== this.alarmed) {
       this.alarmed = worrying;

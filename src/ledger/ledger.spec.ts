@@ -19,8 +19,11 @@ async function until(holds: () => Promise<boolean> | boolean): Promise<void> {
 }
 
 const writers = async () =>
-  (await database.owner.query<{ place: string }>("SELECT log || ' ' || writer AS place FROM ledger_entry WHERE number = 1"))
-    .rows.map(({ place }) => place);
+  (
+    await database.owner.query<{ place: string }>(
+      "SELECT log || ' ' || writer AS place FROM ledger_entry WHERE number = 1",
+    )
+  ).rows.map(({ place }) => place);
 
 describe('a process', () => {
   it('is registered in the logs that it makes and in those that others make, and in none while it only reads', async () => {
@@ -34,18 +37,25 @@ describe('a process', () => {
     await reader.close();
     const { writer: first } = one.writer;
     const { writer: second } = two.writer;
-    expect((await writers()).sort()).toEqual([`T-CN ${first}`, `T-CN ${second}`, `T-EU ${first}`, `T-EU ${second}`].sort());
+    expect((await writers()).sort()).toEqual(
+      [`T-CN ${first}`, `T-CN ${second}`, `T-EU ${first}`, `T-EU ${second}`].sort(),
+    );
     await Promise.all([one.close(), two.close()]);
   });
 
   it('keeps partitions for this month and the next two', async () => {
     const clock = ledgerOptions(database).clock;
-    const ledger = await Ledger.open({ ...ledgerOptions(database), clock: { milliseconds: () => clock.milliseconds(), now: () => new Date('2031-12-15T00:00:00Z') } });
+    const ledger = await Ledger.open({
+      ...ledgerOptions(database),
+      clock: { milliseconds: () => clock.milliseconds(), now: () => new Date('2031-12-15T00:00:00Z') },
+    });
     const { rows } = await database.owner.query<{ name: string }>(
       "SELECT relname AS name FROM pg_class WHERE relname ~ '^ledger_(entry|detail)_y203[12]m\\d\\d$' ORDER BY 1",
     );
     const months = ['y2031m12', 'y2032m01', 'y2032m02'];
-    expect(rows.map(({ name }) => name)).toEqual(['detail', 'entry'].flatMap((table) => months.map((month) => `ledger_${table}_${month}`)));
+    expect(rows.map(({ name }) => name)).toEqual(
+      ['detail', 'entry'].flatMap((table) => months.map((month) => `ledger_${table}_${month}`)),
+    );
     await ledger.close();
   });
 });
@@ -72,7 +82,12 @@ describe('a writing transaction that stays open', () => {
     await blocker.query('ROLLBACK');
     blocker.release();
     for (const ledger of [leader, other]) {
-      await until(() => ledger.writer.append(readDraft()).then(() => true, () => false));
+      await until(() =>
+        ledger.writer.append(readDraft()).then(
+          () => true,
+          () => false,
+        ),
+      );
     }
     expect((await leader.health()).refusing).toBe(false);
     expect(alarms).toEqual([]);

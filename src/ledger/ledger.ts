@@ -12,9 +12,10 @@ import { type Lag, LAG_LIMIT, LagWatch } from './lag.js';
 import { LogFiles } from './log-files.js';
 import { createLog, listLogs } from './logs.js';
 import { consistencyProof } from './proof.js';
+import { OwnRecords } from './own-records.js';
 import { Publication } from './publication.js';
 import { Sequencer, type SequencerHealth } from './sequencer.js';
-import { connectTo } from './session.js';
+import { connectTo, NEVER_SILENT } from './session.js';
 import type { WitnessHealth } from './witness-client.js';
 import type { WitnessSettings } from './witness-policy.js';
 import { writerSession } from './writer-ending.js';
@@ -87,13 +88,6 @@ export class Ledger {
     });
     const checkpointer = new Checkpointer({ database, store, keys, publication });
     await checkpointer.verify();
-    const sequencer = new Sequencer({
-      connect: () => connectTo(options.sequencerUrl, writerSession(writer.writer))(),
-      database,
-      clock,
-      chain: new Chain(keys.macKey),
-      elected: () => checkpointer.verify(),
-    });
     const lag = new LagWatch({ database, limit: options.lagLimit ?? LAG_LIMIT });
     const writer = new LedgerWriter({
       database: app,
@@ -101,7 +95,16 @@ export class Ledger {
       macKey: keys.macKey,
       incarnation,
       refusing: () => lag.now.refusing,
+      made: (record) => sequencer.leader && own.keep(record),
       committed: () => sequencer.wake(),
+    });
+    const own = new OwnRecords(writer.writer);
+    const sequencer = new Sequencer({
+      connect: () => connectTo(options.sequencerUrl, writerSession(writer.writer), NEVER_SILENT)(),
+      database,
+      clock,
+      chain: new Chain(keys.macKey, own),
+      elected: () => checkpointer.verify(),
     });
     const ledger = new Ledger(options, writer, sequencer, checkpointer, publication, incarnation, lag);
     await ledger.keepMonths();

@@ -56,7 +56,7 @@ export class LogFiles {
   /** The same, read; throws for a note that is no checkpoint. */
   async published(log: string): Promise<PublishedCheckpoint | null> {
     const note = await this.checkpoint(log);
-    return note === null ? null : { note, ...parseCheckpoint(splitNote(note).text) };
+    return note === null ? null : published(note);
   }
 
   /** The verifier key of the log, as the one who signs has it. */
@@ -141,9 +141,9 @@ export class LogFiles {
     return this.bytes(log, place);
   }
 
-  /** What the verifier reads: the log under the checkpoint that is published when it first asks. */
-  source(log: string, inspect?: (index: number, row: LogRow) => void): StoredLog {
-    return new StoredLog(this, log, inspect);
+  /** What the verifier reads: the log under this checkpoint, or under the one that is published when it first asks. */
+  source(log: string, inspect?: (index: number, row: LogRow) => void, note?: string): StoredLog {
+    return new StoredLog(this, log, inspect, note);
   }
 
   private archive(log: string): LogDirectory | null {
@@ -157,6 +157,11 @@ export class LogFiles {
     for (const hash of hashes) range.append(hash);
     return asBuffer(range.root());
   }
+}
+
+/** A checkpoint, read; throws for a note that is none. */
+export function published(note: string): PublishedCheckpoint {
+  return { note, ...parseCheckpoint(splitNote(note).text) };
 }
 
 /** Hashes as a file: those that are missing at the end are zero, so that the file has the length of its width. */

@@ -26,6 +26,8 @@ export interface EntryRow {
   readonly record: Buffer;
   readonly record_hash: Buffer;
   readonly mac: Buffer;
+  /** Of the key that the details of the record are said to be sealed with; null without details. */
+  readonly detail_key: string | null;
 }
 
 interface JoinedRow extends Omit<EntryRow, 'id'> {
@@ -42,7 +44,7 @@ export const NO_HASH: Buffer = Buffer.alloc(HASH_SIZE);
 // The places are an array and not a range, of which a plan for all parameters would expect a part of the whole log.
 const SELECT =
   'SELECT leaf.idx, leaf.leaf, entry.id, entry.xid, entry.log, entry.writer, entry.number, entry.recorded_at, ' +
-  'entry.record, entry.record_hash, entry.mac, detail.ciphertext ' +
+  'entry.record, entry.record_hash, entry.mac, detail.key AS detail_key, detail.ciphertext ' +
   'FROM unnest($2::bigint[]) AS place (idx) ' +
   'JOIN ledger_leaf AS leaf ON leaf.log = $1 AND leaf.idx = place.idx ' +
   'LEFT JOIN ledger_entry AS entry ON entry.id = leaf.entry_id AND entry.recorded_at = leaf.recorded_at ' +

@@ -10,7 +10,9 @@ const leavesOf = (count: number) => Array.from({ length: count }, (_, index) => 
 function rootsOf(hashes: readonly Buffer[]): Buffer[] {
   let row = hashes.slice(0, hashes.length - (hashes.length % 256));
   for (let height = 0; height < 8; height++) {
-    row = Array.from({ length: row.length / 2 }, (_, pair) => nodeHash(row[2 * pair] as Buffer, row[2 * pair + 1] as Buffer));
+    row = Array.from({ length: row.length / 2 }, (_, pair) =>
+      nodeHash(row[2 * pair] as Buffer, row[2 * pair + 1] as Buffer),
+    );
   }
   return row;
 }
@@ -60,7 +62,10 @@ describe('completeNodes', () => {
   afterAll(() => database.close());
 
   const SIZE = 65_536 + 700;
-  const sequencer = { query: <Row>(statement: Parameters<TestDatabase['sequencer']['query']>[1]) => database.sequencer.query<Row>(null, statement) };
+  const sequencer = {
+    query: <Row>(statement: Parameters<TestDatabase['sequencer']['query']>[1]) =>
+      database.sequencer.query<Row>(null, statement),
+  };
 
   async function check(leaves: readonly Buffer[]): Promise<void> {
     const { rows } = await database.owner.query<{ level: number; idx: string; hash: Buffer }>(

@@ -101,7 +101,13 @@ async function makeNodes(session: Queryable, log: string, level: number, start: 
   await insertNodes(session, nodes);
 }
 
-async function hashesBelow(session: Queryable, log: string, level: number, from: number, to: number): Promise<Buffer[]> {
+async function hashesBelow(
+  session: Queryable,
+  log: string,
+  level: number,
+  from: number,
+  to: number,
+): Promise<Buffer[]> {
   const text =
     level === 1
       ? 'SELECT idx, leaf AS hash FROM ledger_leaf WHERE log = $1 AND idx >= $2 AND idx < $3 ORDER BY idx'

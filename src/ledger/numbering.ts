@@ -15,6 +15,14 @@ interface Place {
   registeringAt: Date | null;
 }
 
+export interface NumberingOptions {
+  readonly clock: Clock;
+  readonly macKey: KeyObject;
+  readonly incarnation: number;
+  /** Called with every record that is made. */
+  readonly made?: (record: PreparedRecord) => void;
+}
+
 /**
  * The name of a writer, its numbers in every log, and the final bytes of its records. The name is random for every start
  * of the process, so that numbers are dense from 1 whatever became of the process before.
@@ -25,7 +33,7 @@ export class Numbering {
   private readonly places = new Map<string, Place>();
   private time: { milliseconds: number; at: Date; text: string } | null = null;
 
-  constructor(private readonly options: { clock: Clock; macKey: KeyObject; incarnation: number }) {}
+  constructor(private readonly options: NumberingOptions) {}
 
   registered(log: string): boolean {
     return this.places.get(log)?.registered === true;
@@ -42,7 +50,8 @@ export class Numbering {
    */
   registration(log: string, start?: LedgerStatement): PreparedRecord {
     const place = this.placeIn(log);
-    const draft = start === undefined ? bareDraft(log, 'ledger.writer', 'WRITER', '-') : bareDraft(log, 'start', 'START', '-');
+    const draft =
+      start === undefined ? bareDraft(log, 'ledger.writer', 'WRITER', '-') : bareDraft(log, 'start', 'START', '-');
     const record = this.seal(draft, place, 1, { ...start, commitment: place.commitment });
     place.registeringAt ??= record.recordedAt;
     return { ...record, recordedAt: place.registeringAt };
@@ -79,7 +88,7 @@ export class Numbering {
     const { writer } = this;
     const stamp = { incarnation: this.options.incarnation, writer, number, time: text };
     const bytes = encodeRecord(draft, stamp, statement);
-    return {
+    const record = {
       log: draft.log,
       writer,
       number,
@@ -89,6 +98,8 @@ export class Numbering {
       recordedAt: at,
       sealed: draft.sealed ?? null,
     };
+    this.options.made?.(record);
+    return record;
   }
 
   private now(): { at: Date; text: string } {

@@ -11,7 +11,10 @@ const UNLIMITED = ['statement_timeout', 'transaction_timeout', 'idle_session_tim
 export async function ownerSession(ownerUrl: string): Promise<Session> {
   const session = await connectTo(ownerUrl, 'custodia archive')();
   try {
-    await session.query({ text: "SELECT set_config(name, '0', false) FROM unnest($1::text[]) AS name", values: [UNLIMITED] });
+    await session.query({
+      text: "SELECT set_config(name, '0', false) FROM unnest($1::text[]) AS name",
+      values: [UNLIMITED],
+    });
     const [row] = await session.query<{ taken: boolean }>({
       text: "SELECT pg_try_advisory_lock(hashtextextended('ledger archive', 0)) AS taken",
       values: [],

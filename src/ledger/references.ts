@@ -93,7 +93,7 @@ export class ReferenceIndexer {
 }
 
 /** The references of a record, each once, with its role after it. */
-function referencesIn(record: ParsedRecord): Set<string> {
+export function referencesIn(record: ParsedRecord): Set<string> {
   const keys = new Set<string>();
   const add = (role: ReferenceRole, value: unknown, pattern: RegExp) => {
     if (typeof value === 'string' && pattern.test(value)) keys.add(writerReference(value) + role);

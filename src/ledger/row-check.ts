@@ -26,7 +26,7 @@ export class RowChecks {
     this.last = { index, row };
   }
 
-  private agrees({ log, writer, number, recorded_at, record, record_hash }: EntryRow): boolean {
+  private agrees({ log, writer, number, recorded_at, record, record_hash, detail_key }: EntryRow): boolean {
     // In canonical JSON these members stand in this order, and no quote inside a text is without a backslash.
     const place = `,"log":"${log}","number":${number},"operation":"`;
     // A VOID record has the month of the record that it closes, a registration that of its first try, and a time of its own.
@@ -35,6 +35,7 @@ export class RowChecks {
     return (
       log === this.log &&
       record.includes(place) &&
+      (detail_key === null || record.includes(`,"sealed":{"key":${JSON.stringify(detail_key)},"sha256":"`)) &&
       record.subarray(-end.length).equals(end) &&
       asBuffer(sha256(record)).equals(record_hash)
     );

@@ -15,7 +15,7 @@ import { LagWatch } from './lag.js';
 import { createLog } from './logs.js';
 import { encodeRecord } from './record.js';
 import { Sequencer } from './sequencer.js';
-import { connectTo, LEADER_LOCK, type Session } from './session.js';
+import { connectTo, LEADER_LOCK, NEVER_SILENT, type Session } from './session.js';
 import { LedgerWriter } from './writer.js';
 
 let database: TestDatabase;
@@ -37,7 +37,7 @@ function sequencerWith(connect: () => Promise<Session>): Sequencer {
   return new Sequencer({ connect, database: database.sequencer, clock, chain: new Chain(keys.macKey) });
 }
 
-const session = () => connectTo(database.urls.sequencer, 'sequencer test')();
+const session = () => connectTo(database.urls.sequencer, 'sequencer test', NEVER_SILENT)();
 
 /** Every committed entry once, indexes dense, chain and head as recomputed from the records. */
 async function checkLedger(): Promise<number> {
@@ -173,9 +173,7 @@ describe('a failing statement', () => {
   ]);
 
   it.each(cases)('%s, %s: nothing is lost, nothing comes twice', async (part, flavour) => {
-    await Promise.all(
-      Array.from({ length: 400 }, (_, index) => writer.append(readDraft(index % 5 ? 'T-CN' : 'T-US'))),
-    );
+    await Promise.all(Array.from({ length: 400 }, (_, index) => writer.append(readDraft(index % 5 ? 'T-CN' : 'T-US'))));
     const chain = new Chain(ledgerOptions(database).keys.macKey);
     let connection = await session();
     let faults = 0;
@@ -250,7 +248,9 @@ describe('two sequencers at once', () => {
       while (!ending.signal.aborted) await chain.pass(sessions[index] as Session).catch(() => (collisions += 1));
     });
     for (let round = 0; round < 40; round++) {
-      await Promise.all(Array.from({ length: 30 }, (_, index) => writer.append(readDraft(index % 3 ? 'T-CN' : 'T-US'))));
+      await Promise.all(
+        Array.from({ length: 30 }, (_, index) => writer.append(readDraft(index % 3 ? 'T-CN' : 'T-US'))),
+      );
     }
     ending.abort();
     await Promise.all(running);
@@ -303,7 +303,10 @@ describe('the session of a leader', () => {
     const script =
       "const pg = require('pg'); const client = new pg.Client({ connectionString: process.env.URL }); " +
       `client.connect().then(() => client.query('SELECT pg_advisory_lock(${LEADER_LOCK})')).then(() => console.log('leads'))`;
-    const killed = spawn(process.execPath, ['-e', script], { env: { URL: database.urls.sequencer }, stdio: ['ignore', 'pipe', 'inherit'] });
+    const killed = spawn(process.execPath, ['-e', script], {
+      env: { URL: database.urls.sequencer },
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
     await once(killed.stdout, 'data');
     const sequencer = sequencerWith(session);
     sequencer.start();

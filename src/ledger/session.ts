@@ -16,21 +16,26 @@ export interface Session extends Queryable {
 export type Connect = () => Promise<Session>;
 
 /**
- * How soon PostgreSQL gives up a session, and with it the lock, whose process is gone without a word: when the machine
- * does not answer, while a statement runs too, and when the process hangs. One that is killed is noticed at once.
+ * How soon PostgreSQL gives up a session, and with it the lock, whose machine does not answer any more, while a statement
+ * runs too. A process that is killed is noticed at once.
  */
-const SETTINGS = {
+const NOTICING_LOSS = {
   tcp_keepalives_idle: '1',
   tcp_keepalives_interval: '1',
   tcp_keepalives_count: '2',
   tcp_user_timeout: '3s',
   client_connection_check_interval: '1s',
-  idle_session_timeout: '10s',
-  transaction_timeout: '12s',
 };
 
+/** For a session that is never silent for long: one whose process hangs is given up, too. */
+export const NEVER_SILENT = { idle_session_timeout: '10s', transaction_timeout: '12s' };
+
 /** A {@link Connect} to a database with one role's URL. Failures are DatabaseFaults. */
-export function connectTo(url: string, applicationName: string): Connect {
+export function connectTo(
+  url: string,
+  applicationName: string,
+  settings: Readonly<Record<string, string>> = {},
+): Connect {
   return async () => {
     const client = new pg.Client({
       connectionString: url,
@@ -39,7 +44,7 @@ export function connectTo(url: string, applicationName: string): Connect {
       connectionTimeoutMillis: 5_000,
       idle_in_transaction_session_timeout: 10_000,
       keepAlive: true,
-      options: Object.entries(SETTINGS)
+      options: Object.entries({ ...NOTICING_LOSS, ...settings })
         .map(([name, value]) => `-c ${name}=${value}`)
         .join(' '),
     });

@@ -1,6 +1,6 @@
 import type { LogSource } from '../../audit/source.mjs';
 import { TILE_WIDTH } from '../../audit/tiles.mjs';
-import type { LogFiles, PublishedCheckpoint } from './log-files.js';
+import { published, type LogFiles, type PublishedCheckpoint } from './log-files.js';
 import { type LogRow, NO_HASH } from './log-rows.js';
 
 /** Rows that are read at once: the parts of a bundle are asked for one by one, and the next bundle while one is checked. */
@@ -23,6 +23,8 @@ export class StoredLog implements LogSource {
     private readonly log: string,
     /** Is shown every row once, in order, when it is read. */
     private readonly inspect: (index: number, row: LogRow) => void = () => undefined,
+    /** The checkpoint to keep to. */
+    private readonly note?: string,
   ) {}
 
   async text(name: string): Promise<string | null> {
@@ -62,7 +64,8 @@ export class StoredLog implements LogSource {
   }
 
   private checkpoint(): Promise<PublishedCheckpoint | null> {
-    return (this.seen ??= this.files.published(this.log));
+    return (this.seen ??=
+      this.note === undefined ? this.files.published(this.log) : Promise.resolve(published(this.note)));
   }
 
   private async bundleRows(index: number, width: number): Promise<LogRow[]> {

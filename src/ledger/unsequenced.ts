@@ -20,7 +20,8 @@ export interface UnsequencedRow {
   readonly number: string;
   /** Seconds since the Unix epoch; with 52 bits of fraction they tell every microsecond. */
   readonly at: string;
-  readonly record: string;
+  /** Null: it is this process's own, and its bytes in the database have the hash that stands beside them. */
+  readonly record: string | null;
   /** Hash and MAC, hexadecimal. */
   readonly proof: string;
 }
@@ -32,6 +33,8 @@ export type RecordForm = 'text' | 'hex';
 export interface Reading {
   readonly form: RecordForm;
   readonly restored: boolean;
+  /** The writer whose records are not fetched as long as they have their hash; empty: all are fetched. */
+  readonly own: string;
 }
 
 /**
@@ -39,16 +42,18 @@ export interface Reading {
  * so nothing can appear behind the position any more. In a restored database the ids are another cluster's, and there
  * is no watermark to compare them with.
  */
-export function unsequencedAfter(position: Position, { form, restored }: Reading, limit: number): Statement {
+export function unsequencedAfter(position: Position, { form, restored, own }: Reading, limit: number): Statement {
   const record = form === 'text' ? "convert_from(record, 'UTF8')" : "encode(record, 'hex')";
   const watermark = restored ? '' : 'AND xid < pg_snapshot_xmin(pg_current_snapshot()) ';
   return {
     name: `ledger_unsequenced_${form}${restored ? '_restored' : ''}`,
     text:
       "SELECT id::text, xid::text, log, writer, number::text, date_part('epoch', recorded_at)::text AS at, " +
-      `${record} AS record, encode(record_hash || mac, 'hex') AS proof FROM ledger_entry ` +
-      `WHERE (xid, id) > ($1::xid8, $2::bigint) ${watermark}AND id > $3::bigint ORDER BY ledger_entry.xid, ledger_entry.id LIMIT $4`,
-    values: [position.xid, position.id, position.restoredId, limit],
+      `CASE WHEN writer = $5::text AND record_hash = sha256(record) THEN NULL ELSE ${record} END AS record, ` +
+      "encode(record_hash || mac, 'hex') AS proof FROM ledger_entry " +
+      `WHERE (xid, id) > ($1::xid8, $2::bigint) ${watermark}AND id > $3::bigint ` +
+      'ORDER BY ledger_entry.xid, ledger_entry.id LIMIT $4',
+    values: [position.xid, position.id, position.restoredId, limit, own],
   };
 }
 
@@ -74,7 +79,8 @@ export class RowCheck {
    * bytes that the writer made, in the row that it made.
    */
   leaf(row: UnsequencedRow, form: RecordForm, lastLeaf: Buffer, index: number): string {
-    const length = framed.write(row.record, MAC_FRAME, form === 'text' ? 'utf8' : 'hex');
+    const fetched = row.record ?? '';
+    const length = framed.write(fetched, MAC_FRAME, form === 'text' ? 'utf8' : 'hex');
     const end = MAC_FRAME + length;
     const record = framed.subarray(MAC_FRAME, end);
     if (length > LARGEST_RECORD || hash('sha256', record, 'hex') !== row.proof.slice(0, 64)) {
@@ -88,14 +94,17 @@ export class RowCheck {
       throw damaged(row, index, 'does not match its MAC');
     }
     // In canonical JSON these members stand in this order, and no quote inside a text is without a backslash.
-    const text = form === 'text' ? row.record : record.toString('latin1');
+    const text = form === 'text' ? fetched : record.toString('latin1');
     const place = `,"log":"${row.log}","number":${row.number},"operation":"`;
     if (!text.includes(place) || !text.endsWith(`,"writer":"${row.writer}"}`)) {
       throw damaged(row, index, 'is not where its record says');
     }
-    framed[LEAF_START] = 0;
-    lastLeaf.copy(framed, LEAF_START + 1);
-    return hash('sha256', framed.subarray(LEAF_START, end), 'binary');
+    return leafBefore(end, lastLeaf);
+  }
+
+  /** The same over the bytes of this process's own record. */
+  ownLeaf(record: Buffer, lastLeaf: Buffer): string {
+    return leafBefore(MAC_FRAME + record.copy(framed, MAC_FRAME), lastLeaf);
   }
 
   private keyOf({ log, writer }: UnsequencedRow): RecordMac {
@@ -107,6 +116,13 @@ export class RowCheck {
     this.last = { log, writer, mac };
     return mac;
   }
+}
+
+/** The leaf over the record that ends there. */
+function leafBefore(end: number, lastLeaf: Buffer): string {
+  framed[LEAF_START] = 0;
+  lastLeaf.copy(framed, LEAF_START + 1);
+  return hash('sha256', framed.subarray(LEAF_START, end), 'binary');
 }
 
 function damaged(row: UnsequencedRow, index: number, what: string): LedgerFault {

@@ -177,23 +177,30 @@ describe('register', () => {
     const key = writerKey(macKey, 'T-CN', writer.writer);
     expect(validateRecord(record)).toEqual([]);
     expect(record).toMatchObject({ operation: 'ledger.writer', commitment: commitmentOf(key) });
-    expect(rows[0]?.mac).toEqual(createHmac('sha256', key).update(rows[0]?.record ?? '').digest());
+    expect(rows[0]?.mac).toEqual(
+      createHmac('sha256', key)
+        .update(rows[0]?.record ?? '')
+        .digest(),
+    );
     await writer.close();
   });
 
-  it.each(['failed', 'failed but happened'] as const)('%s: is tried again, once in the ledger, never VOID', async (what) => {
-    let losses = 3;
-    const writer = bareWriter(faulty(() => (losses-- > 0 ? what : null)));
-    for (let attempt = 0; attempt < 3; attempt++) {
-      await expect(writer.register('T-CN')).rejects.toMatchObject({ code: 'AUDIT_UNAVAILABLE' });
-      await expect(writer.append(readDraft())).rejects.toMatchObject({ code: 'AUDIT_UNAVAILABLE' });
-    }
-    await writer.register('T-CN');
-    await writer.append(readDraft());
-    expect(writer.load().voids).toBe(0);
-    expect(kinds(await rowsOf(writer))).toEqual(['1 WRITER', '2 READ']);
-    await writer.close();
-  });
+  it.each(['failed', 'failed but happened'] as const)(
+    '%s: is tried again, once in the ledger, never VOID',
+    async (what) => {
+      let losses = 3;
+      const writer = bareWriter(faulty(() => (losses-- > 0 ? what : null)));
+      for (let attempt = 0; attempt < 3; attempt++) {
+        await expect(writer.register('T-CN')).rejects.toMatchObject({ code: 'AUDIT_UNAVAILABLE' });
+        await expect(writer.append(readDraft())).rejects.toMatchObject({ code: 'AUDIT_UNAVAILABLE' });
+      }
+      await writer.register('T-CN');
+      await writer.append(readDraft());
+      expect(writer.load().voids).toBe(0);
+      expect(kinds(await rowsOf(writer))).toEqual(['1 WRITER', '2 READ']);
+      await writer.close();
+    },
+  );
 
   it('of a START that got in unheard and the WRITER after it lets in one', async () => {
     let losses = 1;
@@ -214,13 +221,16 @@ describe('sealed details', () => {
     ciphertext: Buffer;
   }
   const detailsOf = async (writer: LedgerWriter) => {
-    const sql = 'SELECT d.number, d.key, d.ciphertext FROM ledger_detail d JOIN ledger_entry e USING (log, writer, number, recorded_at) WHERE writer = $1 ORDER BY number';
+    const sql =
+      'SELECT d.number, d.key, d.ciphertext FROM ledger_detail d JOIN ledger_entry e USING (log, writer, number, recorded_at) WHERE writer = $1 ORDER BY number';
     return (await database.owner.query<Detail>(sql, [writer.writer])).rows;
   };
 
   it('lie beside their records, whose digests they have', async () => {
     const writer = await writerOn(database.app);
-    const drafts = Array.from({ length: 60 }, (_, index) => (index % 3 === 0 ? readDraft() : sealedDraft(`detail ${index}`)));
+    const drafts = Array.from({ length: 60 }, (_, index) =>
+      index % 3 === 0 ? readDraft() : sealedDraft(`detail ${index}`),
+    );
     await Promise.all(drafts.map((draft) => writer.append(draft)));
     const details = new Map((await detailsOf(writer)).map((detail) => [detail.number, detail]));
     for (const row of (await rowsOf(writer)).slice(1)) {

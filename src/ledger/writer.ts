@@ -26,6 +26,8 @@ export interface LedgerWriterOptions {
   readonly incarnation: number;
   /** Whether nothing new is to be recorded at the moment, because what was recorded does not get its place in time. */
   readonly refusing?: () => boolean;
+  /** Called with every record that is made, before it is written anywhere. */
+  readonly made?: (record: PreparedRecord) => void;
   /** Called after entries became durable, so that the sequencer of this process need not wait for its next look. */
   readonly committed?: () => void;
 }

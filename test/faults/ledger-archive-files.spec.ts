@@ -55,7 +55,8 @@ async function moveTo(day: string): Promise<void> {
   clock.advance(Date.parse(`${day}T08:00:00Z`) - clock.milliseconds());
 }
 
-const record = (count: number) => Promise.all(Array.from({ length: count }, () => ledger.writer.append(readDraft(LOG))));
+const record = (count: number) =>
+  Promise.all(Array.from({ length: count }, () => ledger.writer.append(readDraft(LOG))));
 
 beforeAll(async () => {
   database = await testDatabase();
@@ -80,7 +81,10 @@ afterAll(async () => {
 });
 
 /** A run of the archive command, every file call of which goes through the strike; its record is made by the last one only. */
-async function run(own: Strike | null, append: (draft: RecordDraft) => Promise<unknown> = async () => null): Promise<string> {
+async function run(
+  own: Strike | null,
+  append: (draft: RecordDraft) => Promise<unknown> = async () => null,
+): Promise<string> {
   const archiver = new Archiver({
     owner,
     tools: archiveTools(files, () => undefined),
@@ -92,7 +96,9 @@ async function run(own: Strike | null, append: (draft: RecordDraft) => Promise<u
   });
   strike = own;
   try {
-    return await archiver.run().then(({ sealed, dropped }) => `sealed ${sealed.length}, dropped ${dropped.length}`, String);
+    return await archiver
+      .run()
+      .then(({ sealed, dropped }) => `sealed ${sealed.length}, dropped ${dropped.length}`, String);
   } finally {
     await own?.calm();
     strike = null;
@@ -179,7 +185,7 @@ describe('an export into an archive that is older than the log', () => {
       const [directory, older] = [path.join(archive, LOG), path.join(base, 'older')];
       cpSync(directory, older, { recursive: true });
       const before = await verified();
-      await record(300);
+      await record(250);
       await ledger.settle(20_000);
       const sizes = new Set<number | null>();
       let at = 1;

@@ -10,6 +10,7 @@ import { startEmbedded, type EmbeddedServer } from '../../src/persistence/embedd
 import { passwordsIn } from '../../src/persistence/login.js';
 import { embeddedUrl } from '../../src/persistence/preparation.js';
 import { copyOf, postgresOf, runCommand, seededDirectory, startSystem, SystemProcess } from '../support/process.js';
+import { verdictOf } from '../support/verdict.js';
 
 const LOG = 'T-CN';
 let directory: string;
@@ -60,7 +61,7 @@ function tamper<T>(work: (client: pg.Client) => Promise<T>): Promise<T> {
   });
 }
 
-/** The lines of the real command, and its exit code. */
+/** The lines of the real command, and its exit code. The other tests ask for the same without a process. */
 async function verdict(): Promise<{ code: number | null; lines: string[] }> {
   const { code, stdout } = await runCommand(directory, 'audit-verify');
   return { code, lines: stdout.trim().split('\n') };
@@ -68,11 +69,13 @@ async function verdict(): Promise<{ code: number | null; lines: string[] }> {
 
 const OTHERS = ['OK T-EU', 'OK T-US', 'OK system'].map((line) => expect.stringMatching(new RegExp(`^${line} \\d+$`)));
 
-/** Names this and exits 1, with every other log in order. */
-async function expectNamed(line: string): Promise<void> {
-  expect(await verdict()).toEqual({ code: 1, lines: [line, ...OTHERS] });
+/** Names this, with every tenant's other log in order, and of the position of all logs what is said. */
+async function expectNamed(line: string, position = OTHERS.at(-1)): Promise<void> {
+  expect(await verdictOf(directory)).toEqual([line, ...OTHERS.slice(0, -1), position]);
 }
 
+/** The sequencer stands at no entry that it sequenced last. */
+const MISPLACED = 'BAD system - state';
 const ENTRY = (index: number) => `(SELECT entry_id FROM ledger_leaf WHERE log = '${LOG}' AND idx = ${index})`;
 const COPY_HEAD = (to: number) =>
   `UPDATE ledger_head SET size = ${to}, last_leaf = (SELECT leaf FROM ledger_leaf WHERE log = '${LOG}' AND idx = ${to - 1}) WHERE log = '${LOG}'`;
@@ -112,6 +115,12 @@ describe('a superuser changes the past of a stopped system', () => {
     expect(await verdict()).toEqual({ code: 0, lines: [`OK ${LOG} ${size}`, ...OTHERS] });
   });
 
+  it('the real command names it and ends with 1', async () => {
+    const [, [statement = '']] = PAST[0]!;
+    await tamper((client) => client.query(statement));
+    expect(await verdict()).toEqual({ code: 1, lines: [`BAD ${LOG} 11 leaf`, ...OTHERS] });
+  });
+
   it.each(PAST)('%s: the verifier names it', async (_, statements, line) => {
     await tamper(async (client) => {
       for (const statement of statements) expect((await client.query(statement)).rowCount).toBeGreaterThan(0);
@@ -136,7 +145,7 @@ describe('a superuser changes the past of a stopped system', () => {
         Buffer.concat(range.hashes),
       ]);
     });
-    await expectNamed(`BAD ${LOG} ${from} missing-entry`);
+    await expectNamed(`BAD ${LOG} ${from} missing-entry`, MISPLACED);
   });
 });
 
@@ -166,7 +175,7 @@ describe('a superuser invents an entry', () => {
       const { id } = await invented(client);
       await client.query('UPDATE ledger_sequence SET last_xid = pg_current_xact_id(), last_id = $1', [id]);
     });
-    await expectNamed(`BAD ${LOG} - unsequenced`);
+    await expectNamed(`BAD ${LOG} - unsequenced`, MISPLACED);
   });
 
   it('in the place of another', async () => {
@@ -178,7 +187,7 @@ describe('a superuser invents an entry', () => {
       );
       await client.query('UPDATE ledger_sequence SET last_xid = pg_current_xact_id(), last_id = $1', [id]);
     });
-    await expectNamed(`BAD ${LOG} 8 leaf`);
+    await expectNamed(`BAD ${LOG} 8 leaf`, MISPLACED);
   });
 
   it('with leaf, tree and head computed as the sequencer would: nothing is signed over it', async () => {

@@ -68,7 +68,8 @@ export class LedgerModel {
       'SELECT (SELECT count(*) FROM ledger_entry) AS entries, (SELECT count(*) FROM ledger_leaf) AS leaves',
     );
     const counts = [rows[0]?.entries, rows[0]?.leaves].map(Number);
-    if (counts.some((count) => count !== total)) throw new Error(`${counts.join(' entries, ')} leaves, ${total} indexes`);
+    if (counts.some((count) => count !== total))
+      throw new Error(`${counts.join(' entries, ')} leaves, ${total} indexes`);
     return sizes;
   }
 
@@ -80,7 +81,8 @@ export class LedgerModel {
     );
     for (const row of rows) {
       const leaf = leafHash(encodeEntry(own.last, row.record));
-      if (Number(row.idx) !== own.range.size || !row.leaf.equals(leaf)) throw new Error(`Leaf ${row.idx} of ${log} is wrong.`);
+      if (Number(row.idx) !== own.range.size || !row.leaf.equals(leaf))
+        throw new Error(`Leaf ${row.idx} of ${log} is wrong.`);
       own.last = Buffer.from(leaf);
       own.range.append(leaf);
       own.tile.append(leaf);

@@ -20,8 +20,9 @@ export const CHANGING: ReadonlySet<string> = new Set(['link', 'mkdir', 'open', '
 export class Strike {
   private readonly running = new Set<Promise<unknown>>();
   private count = 0;
-  dead = false;
   private healed = false;
+  /** Nothing has an effect any more. */
+  dead = false;
   /** The call that was struck; null: there was no n-th. */
   struck: string | null = null;
 
@@ -46,7 +47,11 @@ export class Strike {
   }
 
   /** One step. `half`: leaves a part of the effect. */
-  private async step<Result>(name: string, effect: () => Promise<Result>, half?: () => Promise<unknown>): Promise<Result> {
+  private async step<Result>(
+    name: string,
+    effect: () => Promise<Result>,
+    half?: () => Promise<unknown>,
+  ): Promise<Result> {
     if (this.dead) throw lost(name);
     const { counted, deadly = true } = this.options;
     const counts = this.flavour === 'half way' ? half !== undefined : (counted?.has(name.split(' ')[0] ?? '') ?? true);
@@ -83,31 +88,37 @@ export class Strike {
 
   /** The functions of node:fs/promises, and the handles that they open. */
   files<Functions extends object>(functions: Functions): Functions {
-    return this.wrap(functions, (name, words) => (name === 'writeFile' ? halved(words, 1) : null));
+    return this.wrap(functions, 1);
   }
 
-  private wrap<Target extends object>(target: Target, half: (name: string, words: unknown[]) => unknown[] | null): Target {
+  /** `contentAt`: which parameter of writeFile is the content. */
+  private wrap<Target extends object>(target: Target, contentAt: number): Target {
     return new Proxy(target, {
       get: (object, property) => {
         const value: unknown = Reflect.get(object, property);
         if (typeof value !== 'function') return value;
-        const name = String(property);
         return async (...words: unknown[]) => {
+          const name = String(property);
           const call = (own: unknown[]) => Reflect.apply(value as Call, object, own);
           // Node itself complains of a handle that is left open.
           if (name === 'close') await call([]);
-          const part = half(name, words);
-          const place = `${name} ${name !== 'writeFile' || part?.[0] === words[0] ? String(words[0] ?? '') : ''}`;
+          const half = name === 'writeFile' ? () => call(halved(words, contentAt)) : undefined;
+          const place = contentAt === 0 ? name : `${name} ${String(words[0])}`;
+          let opened: fileSystem.FileHandle | null = null;
           const effect = async () => {
             const result = name === 'close' ? undefined : await call(words);
-            // Whoever called it is given no handle.
-            if (name === 'open' && this.struck === place) await (result as fileSystem.FileHandle).close();
+            if (name === 'open') opened = result as fileSystem.FileHandle;
             return result;
           };
-          const step = this.step(place, effect, part === null ? undefined : () => call(part));
+          const step = this.step(place, effect, half);
           this.running.add(step);
-          const result = await step.finally(() => this.running.delete(step));
-          return name === 'open' ? this.wrap(result as object, (own, own_) => (own === 'writeFile' ? halved(own_, 0) : null)) : result;
+          const result = await step
+            .finally(() => this.running.delete(step))
+            .catch(async (error: unknown) => {
+              await opened?.close();
+              throw error;
+            });
+          return name === 'open' ? this.wrap(result as object, 0) : result;
         };
       },
     });
