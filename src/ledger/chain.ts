@@ -2,12 +2,13 @@ import type { KeyObject } from 'node:crypto';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { CompactRange } from '../../audit/merkle.mjs';
 import { DatabaseFault } from '../persistence/sqlstate.js';
-import type { Queryable, Statement } from '../persistence/statement.js';
-import { bigintArray, byteaArray, instantArray, textArray } from './binary-array.js';
+import type { Queryable } from '../persistence/statement.js';
 import { headForged, LedgerFault, rollbackDetected } from './fault.js';
 import { decodeRange, headHolds, headMac } from './head.js';
+import { appendLeaf, completeNodes, type TreeNode } from './nodes.js';
 import { OwnRecords } from './own-records.js';
-import { appendLeaf, completeNodes, insertNodes, type TreeNode } from './nodes.js';
+import { type HeadMove, passStatement } from './pass-statement.js';
+import { strayFault } from './state-check.js';
 import {
   type Position,
   type Reading,
@@ -16,13 +17,12 @@ import {
   unsequencedAfter,
   type UnsequencedRow,
 } from './unsequenced.js';
-import { strayFault } from './state-check.js';
 import { refuseReleased } from './writer-ending.js';
 
 /** Most entries of one pass: what one transaction hashes, inserts and commits. */
 export const LARGEST_PASS = 8_192;
 /** Entries that are hashed in one turn of the event loop, so that requests need not wait for a whole pass. */
-const TURN = 256;
+const TURN = 1_024;
 /** PostgreSQL has a record that is no UTF-8 text. */
 const NOT_TEXT = '22021';
 const UNIQUE_VIOLATION = '23505';
@@ -45,7 +45,7 @@ interface Head {
 interface Growth {
   readonly heads: Map<string, Head>;
   readonly indexes: number[];
-  readonly hashes: Buffer[];
+  readonly leaves: Buffer[];
   readonly nodes: TreeNode[];
 }
 
@@ -112,17 +112,15 @@ export class Chain {
     await this.loadHeads(session, new Set(rows.map((row) => row.log)));
     const growth = await this.grow(rows, reading.form);
     const { heads } = growth;
-
-    await session.query(insertLeaves(rows, growth));
-    await insertNodes(session, growth.nodes);
-    const moved = await session.query<{ log: string }>(this.moveHeads(heads));
+    const [done] = await session.query<{ moved: string[]; stepped: number }>(
+      passStatement({ ...growth, rows, heads: this.moves(heads), from: position, to: last }),
+    );
     for (const log of heads.keys()) {
-      if (moved.some((row) => row.log === log)) continue;
+      if (done?.moved.includes(log) === true) continue;
       const size = this.heads.get(log)?.range.size ?? 0;
       throw new LedgerFault(log, size, 'consistency', `The head of log ${log} is not the one that was written last.`);
     }
-    const stepped = await session.query(movePosition(position, last));
-    if (stepped.length !== 1) throw new Error('The position of the sequencer was moved by somebody else.');
+    if (done?.stepped !== 1) throw new Error('The position of the sequencer was moved by somebody else.');
     await session.query({ text: 'COMMIT', values: [] });
 
     this.position = { ...position, xid: last.xid, id: last.id };
@@ -147,7 +145,7 @@ export class Chain {
 
   /** Checks every row and puts it behind the one before. Nothing of this chain changes until it is committed. */
   private async grow(rows: readonly UnsequencedRow[], form: RecordForm): Promise<Growth> {
-    const growth: Growth = { heads: new Map(), indexes: [], hashes: [], nodes: [] };
+    const growth: Growth = { heads: new Map(), indexes: [], leaves: [], nodes: [] };
     for (let place = 0; place < rows.length; place++) {
       if (place % TURN === TURN - 1) await nextTurn();
       const row = rows[place] as UnsequencedRow;
@@ -159,7 +157,7 @@ export class Chain {
         own === null ? this.rows.leaf(row, form, head.lastLeaf, range.size) : this.rows.ownLeaf(own, head.lastLeaf);
       const leaf = Buffer.from(bytes, 'latin1');
       growth.indexes.push(range.size);
-      growth.hashes.push(leaf);
+      growth.leaves.push(leaf);
       growth.heads.set(row.log, { range, lastLeaf: leaf });
       for (const tile of appendLeaf(range, leaf)) growth.nodes.push({ log: row.log, ...tile });
     }
@@ -183,31 +181,12 @@ export class Chain {
     }
   }
 
-  /** Compare-and-swap: a head moves only from the state on which the new one was built. */
-  private moveHeads(next: ReadonlyMap<string, Head>): Statement {
-    const heads = [...next].map(([log, { range, lastLeaf }]) => {
-      return { log, size: range.size, lastLeaf, range: Buffer.concat(range.hashes) };
+  private moves(next: ReadonlyMap<string, Head>): HeadMove[] {
+    return [...next].map(([log, { range, lastLeaf }]) => {
+      const old = this.heads.get(log) as Head;
+      const bytes = { log, size: range.size, lastLeaf, range: Buffer.concat(range.hashes) };
+      return { ...bytes, mac: headMac(this.macKey, bytes), oldSize: old.range.size, oldLeaf: old.lastLeaf };
     });
-    const old = heads.map(({ log }) => this.heads.get(log) as Head);
-    return {
-      name: 'ledger_move_heads',
-      text:
-        'UPDATE ledger_head AS head ' +
-        'SET size = moved.size, last_leaf = moved.last_leaf, compact_range = moved.range, mac = moved.mac ' +
-        'FROM unnest($1::text[], $2::bigint[], $3::bytea[], $4::bytea[], $5::bytea[], $6::bigint[], $7::bytea[]) ' +
-        'AS moved (log, size, last_leaf, range, mac, old_size, old_leaf) ' +
-        'WHERE head.log = moved.log AND head.size = moved.old_size AND head.last_leaf = moved.old_leaf ' +
-        'RETURNING head.log',
-      values: [
-        heads.map((head) => head.log),
-        heads.map((head) => head.size),
-        heads.map((head) => head.lastLeaf),
-        heads.map((head) => head.range),
-        heads.map((head) => headMac(this.macKey, head)),
-        old.map((head) => head.range.size),
-        old.map((head) => head.lastLeaf),
-      ],
-    };
   }
 }
 
@@ -222,30 +201,4 @@ async function readPosition(session: Queryable): Promise<Position> {
   });
   if (row === undefined) throw new Error('The table ledger_sequence has lost its row.');
   return { xid: row.last_xid, id: row.last_id, restoredId: row.restored_id };
-}
-
-function insertLeaves(rows: readonly UnsequencedRow[], { indexes, hashes }: Growth): Statement {
-  return {
-    name: 'ledger_insert_leaves',
-    text:
-      'INSERT INTO ledger_leaf (log, idx, entry_id, recorded_at, leaf) ' +
-      'SELECT unnest($1::text[]), unnest($2::bigint[]), unnest($3::bigint[]), unnest($4::timestamptz[]), unnest($5::bytea[])',
-    values: [
-      textArray(rows.map((row) => row.log)),
-      bigintArray(indexes),
-      bigintArray(rows.map((row) => Number(row.id))),
-      instantArray(rows.map((row) => Math.round(Number(row.at) * 1_000_000))),
-      byteaArray(hashes),
-    ],
-  };
-}
-
-function movePosition(from: Position, to: { xid: string; id: string }): Statement {
-  return {
-    name: 'ledger_move_position',
-    text:
-      'UPDATE ledger_sequence SET last_xid = $1::xid8, last_id = $2::bigint ' +
-      'WHERE last_xid = $3::xid8 AND last_id = $4::bigint RETURNING last_id',
-    values: [to.xid, to.id, from.xid, from.id],
-  };
 }

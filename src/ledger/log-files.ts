@@ -56,7 +56,7 @@ export class LogFiles {
   /** The same, read; throws for a note that is no checkpoint. */
   async published(log: string): Promise<PublishedCheckpoint | null> {
     const note = await this.checkpoint(log);
-    return note === null ? null : published(note);
+    return note === null ? null : { note, ...parseCheckpoint(splitNote(note).text) };
   }
 
   /** The verifier key of the log, as the one who signs has it. */
@@ -157,11 +157,6 @@ export class LogFiles {
     for (const hash of hashes) range.append(hash);
     return asBuffer(range.root());
   }
-}
-
-/** A checkpoint, read; throws for a note that is none. */
-export function published(note: string): PublishedCheckpoint {
-  return { note, ...parseCheckpoint(splitNote(note).text) };
 }
 
 /** Hashes as a file: those that are missing at the end are zero, so that the file has the length of its width. */

@@ -53,8 +53,7 @@ function joined(left: Buffer, right: Buffer): Buffer {
   return Buffer.from(digest('sha256', pair, 'binary'), 'binary');
 }
 
-/** In the transaction of the leaves below them. */
-export async function insertNodes(session: Queryable, nodes: readonly TreeNode[]): Promise<void> {
+async function insertNodes(session: Queryable, nodes: readonly TreeNode[]): Promise<void> {
   if (nodes.length === 0) return;
   await session.query({
     name: 'ledger_insert_nodes',

@@ -13,6 +13,7 @@ import type { Statement } from '../persistence/statement.js';
 import { Chain } from './chain.js';
 import { LagWatch } from './lag.js';
 import { createLog } from './logs.js';
+import { OwnRecords } from './own-records.js';
 import { encodeRecord } from './record.js';
 import { Sequencer } from './sequencer.js';
 import { connectTo, LEADER_LOCK, NEVER_SILENT, type Session } from './session.js';
@@ -162,9 +163,6 @@ describe('a failing statement', () => {
     'FROM ledger_head WHERE',
     'JOIN ledger_writer',
     'INSERT INTO ledger_leaf',
-    'INSERT INTO ledger_node',
-    'UPDATE ledger_head',
-    'UPDATE ledger_sequence',
     'COMMIT',
   ];
   const cases = STATEMENTS.flatMap((part) => [
@@ -355,27 +353,32 @@ describe('a log', () => {
   });
 });
 
+const CHANGED = [
+  ['its bytes', "SET record = set_byte(record, 20, 65) WHERE log = 'T-CN' AND number = 2"],
+  [
+    'its bytes and its hash',
+    "SET record = set_byte(record, 20, 65), record_hash = sha256(set_byte(record, 20, 65)) WHERE log = 'T-CN' AND number = 2",
+  ],
+  ['its log', "SET log = 'T-US', number = 99 WHERE log = 'T-CN' AND number = 2"],
+  ['its bytes to what is no text', "SET record = set_byte(record, 20, 255) WHERE log = 'T-CN' AND number = 2"],
+  ['its bytes to a zero', "SET record = set_byte(record, 20, 0) WHERE log = 'T-CN' AND number = 2"],
+  [
+    'its bytes, cut off',
+    "SET record = substr(record, 1, 40), record_hash = sha256(substr(record, 1, 40)) WHERE log = 'T-CN' AND number = 2",
+  ],
+] as const;
+
 describe('a record that was changed before it was sequenced', () => {
   it.each([
-    ['its bytes', "SET record = set_byte(record, 20, 65) WHERE log = 'T-CN' AND number = 2"],
-    [
-      'its bytes and its hash',
-      "SET record = set_byte(record, 20, 65), record_hash = sha256(set_byte(record, 20, 65)) WHERE log = 'T-CN' AND number = 2",
-    ],
-    ['its log', "SET log = 'T-US', number = 99 WHERE log = 'T-CN' AND number = 2"],
-    ['its bytes to what is no text', "SET record = set_byte(record, 20, 255) WHERE log = 'T-CN' AND number = 2"],
-    ['its bytes to a zero', "SET record = set_byte(record, 20, 0) WHERE log = 'T-CN' AND number = 2"],
-    [
-      'its bytes, cut off',
-      "SET record = substr(record, 1, 40), record_hash = sha256(substr(record, 1, 40)) WHERE log = 'T-CN' AND number = 2",
-    ],
-  ])('%s: stops the sequencer loudly and is not integrated', async (_, change) => {
+    ...CHANGED.map(([what, change]) => [what, 'another process', change] as const),
+    ...CHANGED.slice(0, 4).map(([what, change]) => [what, 'the leader itself', change] as const),
+  ])('%s, of %s: stops the sequencer loudly and is not integrated', async (_, whose, change) => {
     const ledger = await testLedger(database);
     await ledger.settle(5_000);
     const blocker = await database.owner.connect();
     await blocker.query('BEGIN');
     await blocker.query('SELECT pg_current_xact_id()');
-    await writer.append(readDraft());
+    await (whose === 'the leader itself' ? ledger.writer : writer).append(readDraft());
     await tamper(database, `UPDATE ledger_entry ${change}`);
     await blocker.query('ROLLBACK');
     blocker.release();
@@ -386,5 +389,52 @@ describe('a record that was changed before it was sequenced', () => {
     );
     expect(rows).toEqual([]);
     await ledger.close();
+  });
+});
+
+describe('what the leader wrote itself', () => {
+  const fetched = async (own: OwnRecords, chain: Chain) => {
+    const connection = await session();
+    const forms: (boolean | undefined)[] = [];
+    const watched: Session = {
+      ...connection,
+      async query<Row>(statement: Statement): Promise<Row[]> {
+        const rows = await connection.query<Row>(statement);
+        if (statement.name === 'ledger_unsequenced_text') {
+          forms.push(...(rows as { writer: string; record: string | null }[]).map(({ record }) => record !== null));
+        }
+        return rows;
+      },
+    };
+    while ((await chain.pass(watched)) > 0);
+    await connection.close();
+    expect(own.find('T-CN', 2, '')).toBeNull();
+    return forms;
+  };
+
+  it('is not fetched while it is at hand, and is when it is not; the log is the same', async () => {
+    const { keys, clock } = ledgerOptions(database);
+    let own = new OwnRecords('');
+    const leading = new LedgerWriter({
+      database: database.app,
+      clock,
+      macKey: keys.macKey,
+      incarnation: 1,
+      made: (record) => own.keep(record),
+    });
+    own = new OwnRecords(leading.writer);
+    const chain = new Chain(keys.macKey, own);
+    await leading.register('T-CN');
+    expect(await fetched(own, chain)).toEqual([true, true, false]);
+    for (let count = 0; count < 3; count++) await leading.append(readDraft());
+    leading.void(leading.prepare(readDraft()));
+    while (leading.load().voids > 0) await pause(10);
+    expect(await fetched(own, chain)).toEqual([false, false, false, false]);
+    await leading.append(readDraft());
+    own.clear();
+    // Once without, and as it is not here, once with its bytes.
+    expect(await fetched(own, chain)).toEqual([false, true]);
+    expect(await checkLedger()).toBe(8);
+    await leading.close();
   });
 });

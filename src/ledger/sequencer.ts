@@ -29,6 +29,9 @@ export interface SequencerHealth {
 }
 
 const SHORTEST_PAUSE = 100;
+/** Under load the pass itself takes long enough for the next to be a batch. */
+const BUSY_PAUSE = 20;
+const BUSY = 1_000;
 const LONGEST_PAUSE = 400;
 const ELECTION_PAUSE = 500;
 const RETRY_PAUSE = 1_000;
@@ -150,6 +153,10 @@ export class Sequencer {
       this.problem = null;
       this.fault = null;
       if (count === LARGEST_PASS) continue;
+      if (count >= BUSY) {
+        await this.sleep(BUSY_PAUSE);
+        continue;
+      }
       idle = count > 0 ? SHORTEST_PAUSE : Math.min(idle * 2, LONGEST_PAUSE);
       await this.sleep(SHORTEST_PAUSE);
       if (idle > SHORTEST_PAUSE) await this.rest(idle - SHORTEST_PAUSE);

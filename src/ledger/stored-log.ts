@@ -1,6 +1,7 @@
 import type { LogSource } from '../../audit/source.mjs';
+import { parseCheckpoint, splitNote } from '../../audit/note.mjs';
 import { TILE_WIDTH } from '../../audit/tiles.mjs';
-import { published, type LogFiles, type PublishedCheckpoint } from './log-files.js';
+import type { LogFiles, PublishedCheckpoint } from './log-files.js';
 import { type LogRow, NO_HASH } from './log-rows.js';
 
 /** Rows that are read at once: the parts of a bundle are asked for one by one, and the next bundle while one is checked. */
@@ -64,8 +65,7 @@ export class StoredLog implements LogSource {
   }
 
   private checkpoint(): Promise<PublishedCheckpoint | null> {
-    return (this.seen ??=
-      this.note === undefined ? this.files.published(this.log) : Promise.resolve(published(this.note)));
+    return (this.seen ??= this.note === undefined ? this.files.published(this.log) : Promise.resolve(read(this.note)));
   }
 
   private async bundleRows(index: number, width: number): Promise<LogRow[]> {
@@ -90,4 +90,8 @@ export class StoredLog implements LogSource {
     rows.forEach((row, at) => this.inspect(first + at, row));
     return rows;
   }
+}
+
+function read(note: string): PublishedCheckpoint {
+  return { note, ...parseCheckpoint(splitNote(note).text) };
 }

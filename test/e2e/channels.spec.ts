@@ -958,6 +958,7 @@ describe('the schema (channels 18, 24)', () => {
       'endAccountingSuspension',
       'endRelatedPerson',
       'enrolTotp',
+      'eraseLedgerDetails',
       'publishConsentForm',
       'recordConsent',
       'recordDiagnosis',

@@ -1,137 +1,26 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { cpSync, existsSync, mkdtempSync, rmSync } from 'node:fs';
-import { hash } from 'node:crypto';
-import { tmpdir } from 'node:os';
-import path from 'node:path';
-import type pg from 'pg';
-import { type Clock, ManualClock, SystemClock } from '../../src/kernel/clock.js';
-import { Chain } from '../../src/ledger/chain.js';
-import { Checkpointer } from '../../src/ledger/checkpoint.js';
-import { FileCheckpointStore } from '../../src/ledger/checkpoint-store.js';
-import { requireIncarnation } from '../../src/ledger/incarnation.js';
-import { Ledger } from '../../src/ledger/ledger.js';
-import { LogFiles } from '../../src/ledger/log-files.js';
+import { ManualClock, SystemClock } from '../../src/kernel/clock.js';
 import { SYSTEM_LOG } from '../../src/ledger/logs.js';
-import { unsequencedEntries } from '../../src/ledger/row-check.js';
-import type { Session } from '../../src/ledger/session.js';
-import { ReferenceIndexer } from '../../src/ledger/references.js';
 import { LedgerReader } from '../../src/ledger/reader.js';
-import { knownLogs, settleOrFault, verdictLine, verifyLog } from '../../src/ledger/verification.js';
-import type { Database } from '../../src/persistence/database.js';
-import { databaseFault } from '../../src/persistence/sqlstate.js';
-import type { Statement } from '../../src/persistence/statement.js';
-import { ledgerOptions, readDraft } from '../support/ledger.js';
-import { testDatabase, type TestDatabase } from '../support/postgres.js';
+import { ReferenceIndexer } from '../../src/ledger/references.js';
+import { TamperedLedger } from '../support/tampering.js';
 
 const LOG = 'T-CN';
-const SIZE = 600;
+const SIZE = 520;
 const OTHER_LOG = 'T-US';
-const OTHER_SIZE = 300;
-const memory = existsSync('/dev/shm') ? '/dev/shm' : tmpdir();
-const base = mkdtempSync(path.join(memory, 'custodia-columns-'));
+const OTHER_SIZE = 260;
+let ledger: TamperedLedger;
 
-let database: TestDatabase;
-let client: pg.PoolClient;
-
-/** Of both logs entries lie in October and in November, from two writers, all with sealed details. */
+/** Of every log entries lie in October and in November, from two writers. */
 beforeAll(async () => {
-  database = await testDatabase();
+  ledger = await TamperedLedger.open();
   const clock = new ManualClock(Date.parse('2026-10-30T08:00:00Z'));
-  for (const half of [0, 1]) {
-    await record(clock, { [LOG]: SIZE / 2, [OTHER_LOG]: OTHER_SIZE / 2, [SYSTEM_LOG]: 2 }, half);
+  for (let half = 0; half < 2; half++) {
+    await ledger.record(clock, { [LOG]: SIZE / 2, [OTHER_LOG]: OTHER_SIZE / 2, [SYSTEM_LOG]: 2 });
     clock.advance(3 * 86_400_000);
   }
-  client = await database.owner.connect();
 });
-afterAll(async () => {
-  client.release(true);
-  await database.close();
-  rmSync(base, { recursive: true });
-});
-
-/** The life of one writer. */
-async function record(clock: Clock, counts: Readonly<Record<string, number>>, salt: number): Promise<void> {
-  const ledger = await Ledger.open({ ...ledgerOptions(database), clock });
-  await ledger.createLogs(Object.keys(counts));
-  for (const [log, count] of Object.entries(counts)) {
-    const drafts = Array.from({ length: count - 1 }, (_, at) => {
-      const key = at % 2 === 0 ? 'tenant' : `subject:${'b'.repeat(32)}`;
-      return { ...readDraft(log), sealed: { key, ciphertext: hash('sha512', `${log} ${salt} ${at}`, 'buffer') } };
-    });
-    await Promise.all(drafts.map((draft) => ledger.writer.append(draft)));
-  }
-  await ledger.settle(20_000);
-  await ledger.close();
-}
-
-async function send<Row>({ text, values }: Statement): Promise<Row[]> {
-  try {
-    return (await client.query({ text, values: [...values] })).rows as Row[];
-  } catch (error) {
-    throw databaseFault(error);
-  }
-}
-
-/** A role that reads what the superuser has not committed. */
-const inside = { query: <Row>(_: null, statement: Statement) => send<Row>(statement) } as unknown as Database;
-
-/** The passes of the sequencer inside of the transaction that is taken back. */
-const session: Session = {
-  ended: new Promise(() => undefined),
-  close: () => Promise.resolve(),
-  query: (statement) => {
-    const [word = ''] = statement.text.split(' ');
-    const savepoint: Record<string, string> = { BEGIN: 'SAVEPOINT', COMMIT: 'RELEASE', ROLLBACK: 'ROLLBACK TO' };
-    return send(word in savepoint ? { text: `${savepoint[word]} pass`, values: [] } : statement);
-  },
-};
-
-/**
- * What "npm run audit:verify" names: first everything is sequenced and signed as at a start, then every log is verified. All
- * in the transaction of the superuser who tampers, so that nothing need be mended afterwards.
- */
-async function named(): Promise<string> {
-  const { keys } = ledgerOptions(database);
-  const directory = path.join(base, 'checkpoints');
-  rmSync(directory, { recursive: true, force: true });
-  cpSync(path.join(database.directory, 'checkpoints'), directory, { recursive: true });
-  const store = new FileCheckpointStore(directory);
-  const fault = await settleOrFault(async () => {
-    await requireIncarnation(inside, store, keys);
-    const checkpointer = new Checkpointer({ database: inside, store, keys });
-    await checkpointer.verify();
-    const chain = new Chain(keys.macKey);
-    while ((await chain.pass(session)) > 0);
-    await checkpointer.publish();
-  });
-  const files = new LogFiles(inside, store, keys, null);
-  const unsequenced = await unsequencedEntries(inside);
-  const bad: string[] = [];
-  for (const log of await knownLogs(files)) {
-    const line = verdictLine(await verifyLog(files, log, { fault, unsequenced }));
-    if (!line.startsWith('OK ')) bad.push(line.replace('BAD ', ''));
-  }
-  return bad.join(', ');
-}
-
-/** What is named after these steps, which are then taken back; where PostgreSQL or the start refuses, what that says. */
-async function after(...steps: readonly (string | (() => Promise<void>))[]): Promise<string> {
-  await client.query('BEGIN');
-  try {
-    await client.query('SET LOCAL session_replication_role = replica');
-    for (const step of steps) {
-      if (typeof step !== 'string') await step();
-      else if ((await client.query(step)).rowCount === 0) throw new Error(`Nothing was changed by ${step}`);
-    }
-    return await named();
-  } catch (error) {
-    const { code, message } = error as pg.DatabaseError;
-    if (/^23/.test(code ?? '')) return `refused: ${code}`;
-    return message.replace(/^.*: |\.$/g, '');
-  } finally {
-    await client.query('ROLLBACK');
-  }
-}
+afterAll(() => ledger.close());
 
 const ENTRY = (index: number, log = LOG) =>
   `(SELECT entry_id FROM ledger_leaf WHERE log = '${log}' AND idx = ${index})`;
@@ -183,8 +72,8 @@ const NAMED: Readonly<Record<string, readonly [changed: string, swapped?: string
   'ledger_leaf.leaf': ['T-CN 350 leaf', 'T-CN 350 leaf'],
   'ledger_leaf.recorded_at': ['T-CN 350 missing-entry', 'T-CN 50 missing-entry'],
   'ledger_node.log': ['T-CN 0 state', 'T-CN 0 tile, T-US 0 tile'],
-  'ledger_node.level': ['T-CN 600 state'],
-  'ledger_node.idx': ['T-CN 600 state', 'T-CN 0 tile'],
+  'ledger_node.level': ['T-CN 520 state'],
+  'ledger_node.idx': ['T-CN 520 state', 'T-CN 0 tile'],
   'ledger_node.hash': ['T-CN 0 tile', 'T-CN 0 tile'],
   'ledger_detail.log': ['T-CN 350 detail', 'refused: 23505'],
   'ledger_detail.writer': ['T-CN 350 detail', 'T-CN 50 detail'],
@@ -192,11 +81,11 @@ const NAMED: Readonly<Record<string, readonly [changed: string, swapped?: string
   'ledger_detail.recorded_at': ['T-CN 350 detail', 'T-CN 50 detail'],
   'ledger_detail.key': ['T-CN 350 row', 'T-CN 350 row'],
   'ledger_detail.ciphertext': ['T-CN 350 detail', 'T-CN 350 detail'],
-  'ledger_head.log': ['T-CN 0 consistency, T-CO - signature', 'T-CN 300 consistency'],
-  'ledger_head.size': ['T-CN 600 missing-entry', 'T-CN 300 consistency'],
-  'ledger_head.last_leaf': ['T-CN 600 consistency', 'T-CN 600 consistency'],
-  'ledger_head.compact_range': ['T-CN 600 consistency', 'T-CN 600 consistency'],
-  'ledger_head.mac': ['T-CN 600 consistency', 'T-CN 600 consistency'],
+  'ledger_head.log': ['T-CN 0 consistency, T-CO - signature', 'T-CN 260 consistency'],
+  'ledger_head.size': ['T-CN 520 missing-entry', 'T-CN 260 consistency'],
+  'ledger_head.last_leaf': ['T-CN 520 consistency', 'T-CN 520 consistency'],
+  'ledger_head.compact_range': ['T-CN 520 consistency', 'T-CN 520 consistency'],
+  'ledger_head.mac': ['T-CN 520 consistency', 'T-CN 520 consistency'],
   'ledger_head.incarnation': ['T-CN - state'],
   'ledger_sequence.only_row': ['refused: 23514'],
   'ledger_sequence.last_xid': ['T-CN 0 consistency, T-US 0 state, system 0 state'],
@@ -224,7 +113,9 @@ function replaced(own: readonly string[], { table, name }: Column, places: reado
 async function partnerOf({ table, name }: Column, [one, ...others]: readonly string[]): Promise<string | undefined> {
   for (const other of others) {
     const value = (place: string) => `(SELECT ${name} FROM ${table} WHERE ${place})`;
-    const { rows } = await client.query<{ differ: boolean }>(`SELECT ${value(one ?? '')} <> ${value(other)} AS differ`);
+    const { rows } = await ledger.client.query<{ differ: boolean }>(
+      `SELECT ${value(one ?? '')} <> ${value(other)} AS differ`,
+    );
     if (rows[0]?.differ === true) return other;
   }
   return undefined;
@@ -232,11 +123,11 @@ async function partnerOf({ table, name }: Column, [one, ...others]: readonly str
 
 describe('a superuser changes one value', () => {
   it('finds an untouched ledger in order', async () => {
-    expect(await after()).toBe('');
+    expect(await ledger.after()).toBe('');
   });
 
   it('in any column that there is, to another value or to that of another row: the verifier names it', async () => {
-    const { rows: columns } = await client.query<Column>(
+    const { rows: columns } = await ledger.client.query<Column>(
       `SELECT table_name AS table, column_name AS name, data_type AS type FROM information_schema.columns
         WHERE table_schema = 'public' AND table_name ~ '^ledger_' AND table_name !~ '_(y\\d{4}m\\d\\d|other)$'
           AND table_name <> ALL ($1) ORDER BY table_name, ordinal_position`,
@@ -247,10 +138,10 @@ describe('a superuser changes one value', () => {
       const places = ROWS[column.table] ?? [];
       const own = columns.filter(({ table }) => table === column.table).map(({ name }) => name);
       const value = OTHER[column.type]?.(`one.${column.name}`) ?? 'NULL';
-      const named = [await after(...replaced(own, column, places.slice(0, 1), value))];
+      const named = [await ledger.after(...replaced(own, column, places.slice(0, 1), value))];
       const partner = await partnerOf(column, places);
       if (partner !== undefined) {
-        named.push(await after(...replaced(own, column, [places[0] ?? '', partner], `two.${column.name}`)));
+        named.push(await ledger.after(...replaced(own, column, [places[0] ?? '', partner], `two.${column.name}`)));
       }
       found[`${column.table}.${column.name}`] = named;
     }
@@ -278,17 +169,17 @@ const SCENARIOS: readonly [string, readonly string[], string][] = [
   [
     'the tail is deleted with its leaves',
     [
-      `DELETE FROM ledger_entry WHERE id >= ${ENTRY(590)} AND log = '${LOG}'`,
-      `DELETE FROM ledger_leaf WHERE log = '${LOG}' AND idx >= 590`,
+      `DELETE FROM ledger_entry WHERE id >= ${ENTRY(510)} AND log = '${LOG}'`,
+      `DELETE FROM ledger_leaf WHERE log = '${LOG}' AND idx >= 510`,
     ],
-    'T-CN 590 missing-entry',
+    'T-CN 510 missing-entry',
   ],
   [
     'a leaf is put above the head, where the next entry comes',
     [
       `INSERT INTO ledger_leaf (log, idx, entry_id, recorded_at, leaf) SELECT log, ${SIZE}, entry_id + 5000, recorded_at, leaf FROM ledger_leaf WHERE log = '${LOG}' AND idx = 350`,
     ],
-    'T-CN 600 state',
+    'T-CN 520 state',
   ],
   [
     'a month of entries is dropped',
@@ -308,11 +199,11 @@ const SCENARIOS: readonly [string, readonly string[], string][] = [
     'T-CN 350 row',
   ],
   ['entries are written once more beside themselves', [REPLAYED('recorded_at')], 'refused: 23505'],
-  ['entries are written once more in another month', [REPLAYED(INTO_OTHER_MONTH)], 'T-CN 600 writer-duplicate'],
+  ['entries are written once more in another month', [REPLAYED(INTO_OTHER_MONTH)], 'T-CN 520 writer-duplicate'],
   [
     'the position is set back, so that a batch would be sequenced again',
-    [`UPDATE ledger_sequence SET (last_xid, last_id) = (SELECT xid, id FROM ledger_entry WHERE id = ${ENTRY(590)})`],
-    'T-CN 591 consistency, T-US 151 state, system 3 state',
+    [`UPDATE ledger_sequence SET (last_xid, last_id) = (SELECT xid, id FROM ledger_entry WHERE id = ${ENTRY(510)})`],
+    'T-CN 511 consistency, T-US 131 state, system 3 state',
   ],
   [
     'the position is moved past entries that wait',
@@ -329,7 +220,7 @@ const SCENARIOS: readonly [string, readonly string[], string][] = [
 
 describe('a superuser rewrites history', () => {
   it.each(SCENARIOS)('%s: the verifier names it', async (_, statements, named) => {
-    expect(await after(...statements)).toBe(named);
+    expect(await ledger.after(...statements)).toBe(named);
   });
 });
 
@@ -337,14 +228,14 @@ describe('the index of references, which is no evidence', () => {
   const subject = 'b'.repeat(32);
   const [index, reference] = [`log = '${SYSTEM_LOG}'`, `log = '${SYSTEM_LOG}' AND reference = '${subject}'`];
   beforeAll(async () => {
-    await record(new SystemClock(), { [SYSTEM_LOG]: 1_100 }, 2);
-    while (await new ReferenceIndexer(database.sequencer, null).step());
+    await ledger.record(new SystemClock(), { [SYSTEM_LOG]: 1_100 });
+    while (await new ReferenceIndexer(ledger.database.sequencer, null).step());
   });
 
   async function foundAndNamed(...statements: string[]): Promise<[number, string]> {
     let count = 0;
-    const named = await after(...statements, async () => {
-      const { entries } = await new LedgerReader(inside).entries(SYSTEM_LOG, { subject }, Infinity, 2_000);
+    const named = await ledger.after(...statements, async () => {
+      const { entries } = await new LedgerReader(ledger.inside).entries(SYSTEM_LOG, { subject }, Infinity, 2_000);
       count = entries.length;
     });
     return [count, named];
