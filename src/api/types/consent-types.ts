@@ -105,7 +105,8 @@ export class AccessEntryType implements AccessEntry {
   emergency: boolean;
 
   @Field(() => [String], {
-    description: 'Groups of data of which anything was shown or written; access: reports and entries of the ledger about the patient.',
+    description:
+      'Groups of data of which anything was shown or written; access: reports and entries of the ledger about the patient.',
   })
   categories: AccessEntry['categories'];
 
