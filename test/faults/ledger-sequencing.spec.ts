@@ -197,7 +197,7 @@ describe('every statement of the sequencer, from the election to the COMMIT of a
       await (same ? leader : new Leader(none())).work();
       await model.check();
     }
-    expect(at).toBeGreaterThan(16);
+    expect(at).toBeGreaterThan(12);
   });
 });
 
