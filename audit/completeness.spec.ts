@@ -212,6 +212,46 @@ describe('a declared restore', () => {
     }
   });
 
+  it('that lost the whole log is told as well, and a checkpoint that was kept of it is explained', async () => {
+    const lost = (changes: Partial<LedgerRecord> = {}): Files => {
+      const replaces = { origin: ORIGIN, size: 20, root: 'ab'.repeat(32) };
+      const [first, second] = WRITER_KEYS.map((key) => ({ commitment: new MacKey(key).commitment }));
+      const start = { ...first, kind: 'START', suite: SUITE, origin: SECOND, accesses: [], replaces } as const;
+      const named: Record<number, Partial<LedgerRecord>> = {
+        0: { ...start, ...changes },
+        1: { ...second, kind: 'WRITER', accesses: [] },
+      };
+      const life = Array.from({ length: 300 }, (_, at) => [at, { incarnation: 2, ...named[at] }]);
+      const files = completeLog(300, Object.fromEntries(life));
+      return { ...files, note: checkpointAs(SECOND, files.leaves) };
+    };
+    const report = await verify(lost());
+    expect(report).toMatchObject({ ok: true, warnings: [{ class: 'restored', index: 0 }] });
+    expect(report.warnings[0]!.message).toContain('entries 0 to 19 were lost');
+    const kept = (size: number) => checkpointOf(clean.leaves.slice(0, size));
+    expect(await verify(lost(), [kept(19)])).toMatchObject({ ok: true, warningCount: 2 });
+    for (const size of [20, 21, 400]) expect((await verify(lost(), [kept(size)])).first?.class).toBe('consistency');
+    // One that was made after the restore replaces nothing; then a checkpoint from before is of another log.
+    const made = lost({ replaces: undefined });
+    expect(await verify(made)).toMatchObject({ ok: true, warnings: [] });
+    expect((await verify(made, [kept(19)])).first?.class).toBe('consistency');
+  });
+
+  it.each([256, K])('at %i, after which records name the life before', async (at) => {
+    const start = { kind: 'START', suite: SUITE, origin: SECOND, accesses: [], sealed: undefined } as const;
+    const replaces = { origin: ORIGIN, size: 1, root: clean.leaves[0]!.toString('hex') };
+    // From the next bundle on all is as it should be.
+    const later = Array.from({ length: SIZE - 512 }, (_, index) => [512 + index, { incarnation: 2 }]);
+    const changes = { ...Object.fromEntries(later), [at]: { ...start, incarnation: 2, replaces } };
+    const files = completeLog(SIZE, changes);
+    const report = await verify({
+      ...files,
+      details: files.details.with(at, null),
+      note: checkpointAs(SECOND, files.leaves),
+    });
+    expect(report.faults[0]).toMatchObject({ index: at + 1, class: 'start' });
+  });
+
   it('that says something else than it should', async () => {
     const bad: Partial<LedgerRecord>[] = [
       { origin: `${ORIGIN}/3` },
@@ -260,6 +300,28 @@ describe('a pruned log', () => {
       expect(report).toMatchObject({ faults: [{ index: 0, last: 511, class: 'missing-entry' }], faultCount: 1 });
     }
   });
+
+  it('is not when the record that declares it stands before what is missing', async () => {
+    const files = completeLog(1100, { 10: archived('prune:768'), 11: { sealed: undefined } });
+    const entries = files.entries.map((entry, index) => (index >= 256 && index < 768 ? Buffer.alloc(0) : entry));
+    const details = files.details.with(10, null).with(11, null);
+    log.write({ ...files, details, entries });
+    writeFileSync(log.file('minimum'), '768\n');
+    expect((await log.verify()).first).toEqual({ index: 256, class: 'missing-entry' });
+  });
+
+  it.each([{ log: 'T-JP' }, { incarnation: 2 }])(
+    'with a record of something else at its beginning: %j',
+    async (changes) => {
+      const files = completeLog(1100, {
+        257: { kind: 'ERASE', sealed: undefined, ...changes },
+        1000: archived('prune:256'),
+      });
+      const details = files.details.with(257, null);
+      const report = await log.verifyLog({ ...files, details, minimum: 256 });
+      expect(report.first).toEqual({ index: 257, class: 'log' in changes ? 'record' : 'start' });
+    },
+  );
 
   it('of which a source gives entries of length 0 where nothing is left', async () => {
     const files = pruned('prune:512');

@@ -108,7 +108,15 @@ function parse(text) {
     const state = /** @type {State} */ (JSON.parse(text));
     const { version, size, range, leaf, root, records } = state;
     const hashes = [...range, leaf, root].every((hash) => /^[0-9a-f]{64}$/.test(hash));
-    if (version === VERSION && Number.isSafeInteger(size) && size >= 0 && hashes && records.writers) return state;
+    if (
+      version === VERSION &&
+      Number.isSafeInteger(size) &&
+      size >= 0 &&
+      hashes &&
+      records.writers &&
+      records.commitments
+    )
+      return state;
   } catch {
     // Falls through to the one message.
   }

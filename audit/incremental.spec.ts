@@ -1,8 +1,9 @@
+import { createHmac } from 'node:crypto';
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import type { StateStore } from './incremental.mjs';
 import { flip, sampleDirectory } from './sample-directory.js';
-import { checkpointOf, completeLog, type Files, logOf, VKEY } from './sample-log.js';
+import { checkpointOf, completeLog, type Files, logOf, VKEY, WRITERS } from './sample-log.js';
 import { verifyDirectory } from './verify.mjs';
 
 const SIZE = 900;
@@ -55,6 +56,16 @@ describe('a verification that goes on from the last one', () => {
     expect((await verify(state)).ok).toBe(true);
     return state;
   }
+
+  it('knows the registrations of before: no other key passes for that of a writer', async () => {
+    const state = await after(300);
+    const key = Buffer.alloc(32, 7);
+    const macs = whole.macs.map((mac, index) =>
+      index % 2 === 0 ? createHmac('sha256', key).update(whole.entries[index]!.subarray(32)).digest() : mac,
+    );
+    log.write({ macs, writerKeys: `${WRITERS[0]} ${key.toString('hex')}\n` });
+    expect((await verify(state)).first).toEqual({ index: null, class: 'mac' });
+  });
 
   it('finds in the new part what a whole one finds, and keeps the old state then', async () => {
     for (const [size, index] of [

@@ -91,10 +91,14 @@ export class MacChecks {
   /**
    * @param {Findings} findings
    * @param {WriterKeys} keys
+   * @param {readonly [string, string][]} [commitments] of writers that registered in what was verified before
    */
-  constructor(findings, keys) {
+  constructor(findings, keys, commitments = []) {
     this.findings = findings;
     this.keys = keys;
+    /** What the registrations say of the keys, by writer. */
+    this.commitments = new Map(commitments);
+    for (const [writer, commitment] of commitments) this.#bound(null, writer, commitment);
     /** How many were. */
     this.checked = 0;
     /** The fault of the run of missing ones that reaches up to here. @type {Fault | null} */
@@ -109,6 +113,17 @@ export class MacChecks {
    * @returns {void}
    */
   registered(index, writer, commitment) {
+    this.commitments.set(writer, commitment);
+    this.#bound(index, writer, commitment);
+  }
+
+  /**
+   * @param {number | null} index of the registration; null: it was verified before
+   * @param {string} writer
+   * @param {string} commitment
+   * @returns {void}
+   */
+  #bound(index, writer, commitment) {
     const key = this.keys.get(writer);
     if (key === undefined || key.commitment === commitment) return;
     const message = `The key given for writer ${writer} is not the one that its registration is bound to.`;

@@ -79,7 +79,8 @@ export class Recogniser extends ByteReader {
     this.empty = false;
     this.kind = 0;
     this.minuteTime = 0;
-    this.minuteBytes = new Uint8Array(16);
+    /** Empty until a minute was read: no bytes are equal to it. */
+    this.minuteBytes = new Uint8Array(0);
     this.logBytes = new Uint8Array(0);
   }
 

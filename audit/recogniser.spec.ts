@@ -125,6 +125,15 @@ describe('the recogniser of records', () => {
     );
   });
 
+  it('takes no time that is none in place of the first one', () => {
+    const bytes = bytesOf(sampleRecord(1));
+    const at = bytes.indexOf('"time":"') + 8;
+    bytes.fill(0, at, at + 16);
+    const recogniser = new Recogniser();
+    recogniser.bytes.set(bytes);
+    expect([readRecord(bytes).record, recogniser.read(0, bytes.length)]).toEqual([null, false]);
+  });
+
   it('leaves what has rules of its own to others', () => {
     for (const kind of ['START', 'WRITER', 'ERASE', 'ARCHIVE'] as const) {
       expect(recognise(bytesOf(sampleRecord(1, { kind })))).toBe(false);

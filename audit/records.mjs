@@ -28,6 +28,7 @@ const PRUNE = /^prune:(0|[1-9][0-9]{0,14})$/;
  * @property {StartsState} starts
  * @property {[string, NumberingState][]} writers
  * @property {boolean} registers whether each writer must register
+ * @property {[string, string][]} commitments that writers registered with
  * @property {{time: number, index: number} | null} latest
  * @property {number | null} afterPrune time of the first record after a pruned part
  */
@@ -44,7 +45,7 @@ export class RecordChecks {
     this.starts = new Starts(findings, state?.starts);
     this.numbers = new WriterNumbers(state?.writers);
     this.registers = state?.registers ?? false;
-    this.macs = new MacChecks(findings, options.keys);
+    this.macs = new MacChecks(findings, options.keys, state?.commitments);
     this.details = new DetailChecks(findings);
     this.latest = state?.latest ?? { time: -Infinity, index: -1 };
     this.afterPrune = state?.afterPrune ?? null;
@@ -70,6 +71,7 @@ export class RecordChecks {
       starts: this.starts.state(),
       writers: this.numbers.states(),
       registers: this.registers,
+      commitments: [...this.macs.commitments],
       latest: this.latest.index < 0 ? null : this.latest,
       afterPrune: this.afterPrune,
     };
@@ -103,14 +105,12 @@ export class RecordChecks {
    */
   accepts({ log, incarnation, notable }) {
     if (!this.options.records) return true;
-    const [first] = notable;
-    const start = this.starts.incarnation === null && first?.at === 0 ? first.record : undefined;
-    if (notable.some(({ at, record }) => at > 0 && record.kind === 'START')) return false;
+    const { starts } = this;
+    const begins = starts.incarnation === null;
+    if (notable.some(({ at, record }) => record.kind === 'START' && !(begins && at === 0))) return false;
     if (incarnation === 0) return true;
-    return (
-      (start?.log ?? this.starts.log ?? log) === log &&
-      (start?.incarnation ?? this.starts.incarnation ?? incarnation) === incarnation
-    );
+    if (!begins) return starts.log === log && starts.incarnation === incarnation;
+    return notable.every(({ record }) => record.log === log && record.incarnation === incarnation);
   }
 
   /**
@@ -214,7 +214,9 @@ export class RecordChecks {
     const { kind, outcome } = record;
     if (kind === 'ERASE' && outcome === 'success') this.details.erased(record);
     if (kind !== 'ARCHIVE' || outcome !== 'success') return;
-    this.declaredPrune = Math.max(this.declaredPrune, Number(PRUNE.exec(record.detail?.key ?? '')?.[1] ?? 0));
+    const declared = Number(PRUNE.exec(record.detail?.key ?? '')?.[1] ?? 0);
+    // Nobody can have removed what came later.
+    if (declared <= index) this.declaredPrune = Math.max(this.declaredPrune, declared);
   }
 
   /**

@@ -73,8 +73,7 @@ export class Starts {
    * @returns {Start | undefined} the START that came in the place of entries below the checkpoint's size
    */
   restoreAfter({ origin, size }) {
-    const signed = this.starts.findIndex((start) => start.origin === origin);
-    const next = signed < 0 ? undefined : this.starts[signed + 1];
+    const next = this.starts.find((start) => start.replaces?.origin === origin);
     return next !== undefined && next.index < size ? next : undefined;
   }
 
@@ -111,7 +110,11 @@ export class Starts {
     const before = this.starts.at(-1);
     const replaces = record.replaces ?? null;
     this.starts.push({ index, incarnation, origin, replaces });
-    if (this.incarnation === null) return;
+    if (this.incarnation === null) {
+      // A log that was made after a restore begins in a later incarnation and replaces nothing.
+      if (index > 0 || replaces !== null) this.#restored(index, incarnation, origin, replaces, before);
+      return;
+    }
     if (incarnation <= this.incarnation) {
       this.fault(index, `more than ${this.incarnation}`, `${incarnation}`, 'START does not raise the incarnation.');
       return;

@@ -1360,7 +1360,7 @@ class Recogniser extends ByteReader {
     this.empty = false;
     this.kind = 0;
     this.minuteTime = 0;
-    this.minuteBytes = new Uint8Array(16);
+    this.minuteBytes = new Uint8Array(0);
     this.logBytes = new Uint8Array(0);
   }
 
@@ -2008,7 +2008,15 @@ function parse(text) {
     const state = (JSON.parse(text));
     const { version, size, range, leaf, root, records } = state;
     const hashes = [...range, leaf, root].every((hash) => /^[0-9a-f]{64}$/.test(hash));
-    if (version === VERSION && Number.isSafeInteger(size) && size >= 0 && hashes && records.writers) return state;
+    if (
+      version === VERSION &&
+      Number.isSafeInteger(size) &&
+      size >= 0 &&
+      hashes &&
+      records.writers &&
+      records.commitments
+    )
+      return state;
   } catch {
     // Falls through to the one message.
   }
@@ -2064,8 +2072,7 @@ class Starts {
   }
 
   restoreAfter({ origin, size }) {
-    const signed = this.starts.findIndex((start) => start.origin === origin);
-    const next = signed < 0 ? undefined : this.starts[signed + 1];
+    const next = this.starts.find((start) => start.replaces?.origin === origin);
     return next !== undefined && next.index < size ? next : undefined;
   }
 
@@ -2086,7 +2093,11 @@ class Starts {
     const before = this.starts.at(-1);
     const replaces = record.replaces ?? null;
     this.starts.push({ index, incarnation, origin, replaces });
-    if (this.incarnation === null) return;
+    if (this.incarnation === null) {
+      // A log that was made after a restore begins in a later incarnation and replaces nothing.
+      if (index > 0 || replaces !== null) this.#restored(index, incarnation, origin, replaces, before);
+      return;
+    }
     if (incarnation <= this.incarnation) {
       this.fault(index, `more than ${this.incarnation}`, `${incarnation}`, 'START does not raise the incarnation.');
       return;
@@ -2264,14 +2275,21 @@ function parseWriterKeys(text) {
 }
 
 class MacChecks {
-  constructor(findings, keys) {
+  constructor(findings, keys, commitments = []) {
     this.findings = findings;
     this.keys = keys;
+    this.commitments = new Map(commitments);
+    for (const [writer, commitment] of commitments) this.#bound(null, writer, commitment);
     this.checked = 0;
     this.missing = null;
   }
 
   registered(index, writer, commitment) {
+    this.commitments.set(writer, commitment);
+    this.#bound(index, writer, commitment);
+  }
+
+  #bound(index, writer, commitment) {
     const key = this.keys.get(writer);
     if (key === undefined || key.commitment === commitment) return;
     const message = `The key given for writer ${writer} is not the one that its registration is bound to.`;
@@ -2754,7 +2772,7 @@ class RecordChecks {
     this.starts = new Starts(findings, state?.starts);
     this.numbers = new WriterNumbers(state?.writers);
     this.registers = state?.registers ?? false;
-    this.macs = new MacChecks(findings, options.keys);
+    this.macs = new MacChecks(findings, options.keys, state?.commitments);
     this.details = new DetailChecks(findings);
     this.latest = state?.latest ?? { time: -Infinity, index: -1 };
     this.afterPrune = state?.afterPrune ?? null;
@@ -2774,6 +2792,7 @@ class RecordChecks {
       starts: this.starts.state(),
       writers: this.numbers.states(),
       registers: this.registers,
+      commitments: [...this.macs.commitments],
       latest: this.latest.index < 0 ? null : this.latest,
       afterPrune: this.afterPrune,
     };
@@ -2796,14 +2815,12 @@ class RecordChecks {
 
   accepts({ log, incarnation, notable }) {
     if (!this.options.records) return true;
-    const [first] = notable;
-    const start = this.starts.incarnation === null && first?.at === 0 ? first.record : undefined;
-    if (notable.some(({ at, record }) => at > 0 && record.kind === 'START')) return false;
+    const { starts } = this;
+    const begins = starts.incarnation === null;
+    if (notable.some(({ at, record }) => record.kind === 'START' && !(begins && at === 0))) return false;
     if (incarnation === 0) return true;
-    return (
-      (start?.log ?? this.starts.log ?? log) === log &&
-      (start?.incarnation ?? this.starts.incarnation ?? incarnation) === incarnation
-    );
+    if (!begins) return starts.log === log && starts.incarnation === incarnation;
+    return notable.every(({ record }) => record.log === log && record.incarnation === incarnation);
   }
 
   takeBundle(first, { log, incarnation, writers, who, numbers, times, notable, macs, details, unasked }) {
@@ -2882,7 +2899,9 @@ class RecordChecks {
     const { kind, outcome } = record;
     if (kind === 'ERASE' && outcome === 'success') this.details.erased(record);
     if (kind !== 'ARCHIVE' || outcome !== 'success') return;
-    this.declaredPrune = Math.max(this.declaredPrune, Number(PRUNE.exec(record.detail?.key ?? '')?.[1] ?? 0));
+    const declared = Number(PRUNE.exec(record.detail?.key ?? '')?.[1] ?? 0);
+    // Nobody can have removed what came later.
+    if (declared <= index) this.declaredPrune = Math.max(this.declaredPrune, declared);
   }
 
   #unregistered(index, writer) {

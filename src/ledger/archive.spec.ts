@@ -356,6 +356,15 @@ describe('a prune', () => {
     expect((await verified()).ok).toBe(true);
   });
 
+  it('removes nothing that must be kept, whatever the file says that names the minimum', async () => {
+    const directory = old.directory('T-CN');
+    writeFileSync(path.join(directory, 'minimum'), '768\n');
+    await expect(pruned()).rejects.toThrow(/retention has not ended/);
+    expect(existsSync(path.join(directory, 'tile/entries/002'))).toBe(true);
+    writeFileSync(path.join(directory, 'minimum'), '512\n');
+    expect((await verified()).ok).toBe(true);
+  });
+
   it('is found out when it was not recorded', async () => {
     rmSync(path.join(old.directory('T-CN'), 'tile/entries/002'));
     writeFileSync(path.join(old.directory('T-CN'), 'minimum'), '768\n');

@@ -2,6 +2,7 @@ import { hash } from 'node:crypto';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { LogDirectory } from '../../audit/directory.mjs';
+import { splitBundle } from '../../audit/entry.mjs';
 import { TILE_WIDTH } from '../../audit/tiles.mjs';
 import { Refusal } from '../config/refusal.js';
 import { newId } from '../kernel/identifier.js';
@@ -48,7 +49,14 @@ export class Pruner {
     const from = await minimumIn(archive);
     const minimum = await this.firstKept(log, archive, from, retention);
     if (dryRun) return { from, minimum };
-    await removeBelow(archive, directory, from);
+    // The file that names this minimum is no evidence: what need not go yet stays, whatever it says.
+    await removeBelow(archive, directory, from, (bytes) => {
+      if (recordsIn(bytes).some((record) => record !== null && !hasExpired(record, retention, clock.now()))) {
+        throw new Refusal(
+          `The archive holds entries below its minimum ${from} whose retention has not ended. Set its file ${MINIMUM} right.`,
+        );
+      }
+    });
     if (minimum === from) return { from, minimum };
 
     say(`${log}: verifying the archive`);
@@ -95,22 +103,34 @@ export async function minimumIn(archive: LogDirectory): Promise<number> {
 async function isExpired(archive: LogDirectory, index: number, retention: Retention, now: Date): Promise<boolean> {
   const bundle = await archive.bundle(index, TILE_WIDTH);
   if (bundle === null || bundle.entries.length < TILE_WIDTH) return false;
-  return bundle.entries.every((entry) => {
-    try {
-      const record: unknown = JSON.parse(Buffer.from(entry).subarray(32).toString());
-      return hasExpired(record as KeptRecord, retention, now);
-    } catch {
-      return false;
-    }
-  });
+  return bundle.entries.map(recordIn).every((record) => record !== null && hasExpired(record, retention, now));
+}
+
+/** The records of a bundle; null for what is none. */
+function recordsIn(bundle: Uint8Array): (KeptRecord | null)[] {
+  return splitBundle(bundle).entries.map(recordIn);
+}
+
+function recordIn(entry: Uint8Array): KeptRecord | null {
+  try {
+    return JSON.parse(Buffer.from(entry).subarray(32).toString()) as KeptRecord | null;
+  } catch {
+    return null;
+  }
 }
 
 /** Removes the bundles before an index. Upwards, so that what a crash leaves lies directly below the minimum. */
-async function removeBelow(archive: LogDirectory, directory: string, minimum: number): Promise<void> {
+async function removeBelow(
+  archive: LogDirectory,
+  directory: string,
+  minimum: number,
+  check: (bundle: Uint8Array) => void = () => undefined,
+): Promise<void> {
   const end = minimum / TILE_WIDTH;
   let start = end;
   for (let index = end - 1, missing = 0; index >= 0 && missing < GAP; index--) {
     const found = await Promise.all(KINDS.map((kind) => archive.read(pathOf(kind, index))));
+    if (found[0] != null) check(found[0]);
     missing = found.every((bytes) => bytes === null) ? missing + 1 : 0;
     if (missing === 0) start = index;
   }

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { execFileSync } from 'node:child_process';
+import { generateKeyPairSync } from 'node:crypto';
 import {
   chmodSync,
   chownSync,
@@ -10,13 +11,15 @@ import {
   readFileSync,
   rmSync,
   statSync,
+  truncateSync,
   writeSync,
 } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import pg from 'pg';
-import { parseCheckpoint, verifyNote } from '../../audit/note.mjs';
+import { checkpointText, parseCheckpoint, signNote, verifyNote, vkey } from '../../audit/note.mjs';
 import type { ReadinessState } from '../../src/api/readiness.js';
+import { FileCheckpointStore } from '../../src/ledger/checkpoint-store.js';
 import { passwordsIn } from '../../src/persistence/login.js';
 import { embeddedUrl, EMBEDDED_DATABASE } from '../../src/persistence/preparation.js';
 import {
@@ -34,6 +37,7 @@ const LIST = '{ patients(first: 3) { edges { node { id name } } } }';
 const CREATE = 'mutation($i: CreatePatientInput!) { createPatient(input: $i) { id } }';
 const LAG_LIMIT = 6;
 const PATIENCE = 30_000;
+const PAGE = 4_096;
 
 let directory: string;
 let system: SystemProcess;
@@ -47,15 +51,18 @@ class Disk {
     execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=2m,mode=0711', 'tmpfs', place], { stdio: 'ignore' });
   }
 
-  fill(): void {
-    const file = openSync(path.join(this.place, 'ballast'), 'w');
+  /** Leaves room for so many pages. */
+  fill(room = 0): void {
+    const ballast = path.join(this.place, 'ballast');
+    const file = openSync(ballast, 'w');
     try {
-      for (;;) writeSync(file, Buffer.alloc(4_096));
+      for (;;) writeSync(file, Buffer.alloc(PAGE));
     } catch (error) {
       expect((error as NodeJS.ErrnoException).code).toBe('ENOSPC');
     } finally {
       closeSync(file);
     }
+    truncateSync(ballast, statSync(ballast).size - room * PAGE);
   }
 
   free(): void {
@@ -80,8 +87,11 @@ beforeAll(async () => {
 });
 afterAll(async () => {
   for (const disk of Object.values(disks ?? {})) disk.free();
-  await system.stop();
-  for (const disk of Object.values(disks ?? {})) disk.unmount();
+  try {
+    await system.stop();
+  } finally {
+    for (const disk of Object.values(disks ?? {})) disk.unmount();
+  }
 });
 
 function environment(): Record<string, string> {
@@ -164,6 +174,31 @@ describe('a disk that is full', () => {
     expect(signed()).not.toBe(before);
     expectWholeStore(store);
     await expectVerified();
+  });
+
+  it('with room for any part of what is stored: the old checkpoint stays, or the new one is there', async () => {
+    if (disks === null) return;
+    const directory = path.join(disks.checkpoints.place, 'parts');
+    const store = new FileCheckpointStore(directory);
+    const signer = { name: 'ledger.example.org/T-CN', privateKey: generateKeyPairSync('ed25519').privateKey };
+    const noteOf = (size: number) =>
+      signNote(checkpointText({ origin: signer.name, size, root: Buffer.alloc(32, size) }), signer);
+    await store.publishKey('T-CN', vkey(signer.name, signer.privateKey));
+    await store.replace('T-CN', null, noteOf(1), 1);
+    let [size, refused] = [1, 0];
+    for (let room = 0; room < 6; room++) {
+      disks.checkpoints.fill(room);
+      const replaced = await store.replace('T-CN', noteOf(size), noteOf(size + 1), size + 1).then(
+        () => true,
+        () => false,
+      );
+      disks.checkpoints.free();
+      if (replaced) size += 1;
+      else refused += 1;
+      expect(await store.read('T-CN')).toBe(noteOf(size));
+      expectWholeStore(directory);
+    }
+    expect([refused > 1, size > 2]).toEqual([true, true]);
   });
 
   it('that of the tables: no answer has data until there is room, and then all is well by itself', async () => {
