@@ -41,6 +41,13 @@ interface Head {
   readonly lastLeaf: Buffer;
 }
 
+/** What a pass takes up. */
+interface PassInput {
+  readonly rows: readonly UnsequencedRow[];
+  /** By place of the row: the bytes of a record that was not fetched, because this process has it. */
+  readonly held: readonly (Buffer | null)[];
+}
+
 /** What a pass adds. */
 interface Growth {
   readonly heads: Map<string, Head>;
@@ -105,12 +112,13 @@ export class Chain {
 
   private async sequence(session: Queryable, reading: Reading): Promise<number> {
     const position = (this.position ??= await readPosition(session));
-    const rows = await this.read(session, position, reading);
+    const input = await this.read(session, position, reading);
+    const { rows } = input;
     const last = rows.at(-1);
     if (last === undefined) return 0;
     await refuseReleased(session, rows);
     await this.loadHeads(session, new Set(rows.map((row) => row.log)));
-    const growth = await this.grow(rows, reading.form);
+    const growth = await this.grow(input, reading.form);
     const { heads } = growth;
     const [done] = await session.query<{ moved: string[]; stepped: number }>(
       passStatement({ ...growth, rows, heads: this.moves(heads), from: position, to: last }),
@@ -132,11 +140,16 @@ export class Chain {
     return rows.length;
   }
 
-  /** What is said to be this process's own and is not at hand is fetched after all, as all of the pass. */
-  private async read(session: Queryable, position: Position, reading: Reading): Promise<UnsequencedRow[]> {
+  /**
+   * What is said to be this process's own and is not at hand is fetched after all, as all of the pass. The bytes are taken
+   * hold of here: while the pass waits for something, requests go on and may push them out of what is kept.
+   */
+  private async read(session: Queryable, position: Position, reading: Reading): Promise<PassInput> {
     const rows = await session.query<UnsequencedRow>(unsequencedAfter(position, reading, LARGEST_PASS));
-    if (rows.every((row) => row.record !== null || this.ownRecord(row) !== null)) return rows;
-    return session.query<UnsequencedRow>(unsequencedAfter(position, { ...reading, own: '' }, LARGEST_PASS));
+    const held = rows.map((row) => (row.record === null ? this.ownRecord(row) : null));
+    if (rows.every((row, place) => row.record !== null || held[place] !== null)) return { rows, held };
+    const all = unsequencedAfter(position, { ...reading, own: '' }, LARGEST_PASS);
+    return { rows: await session.query<UnsequencedRow>(all), held: [] };
   }
 
   private ownRecord({ log, number, proof }: UnsequencedRow): Buffer | null {
@@ -144,7 +157,7 @@ export class Chain {
   }
 
   /** Checks every row and puts it behind the one before. Nothing of this chain changes until it is committed. */
-  private async grow(rows: readonly UnsequencedRow[], form: RecordForm): Promise<Growth> {
+  private async grow({ rows, held }: PassInput, form: RecordForm): Promise<Growth> {
     const growth: Growth = { heads: new Map(), indexes: [], leaves: [], nodes: [] };
     for (let place = 0; place < rows.length; place++) {
       if (place % TURN === TURN - 1) await nextTurn();
@@ -152,7 +165,7 @@ export class Chain {
       const head = growth.heads.get(row.log) ?? copy(this.heads.get(row.log));
       if (head === undefined) throw new LedgerFault(row.log, 0, 'record', `The log ${row.log} was never started.`);
       const { range } = head;
-      const own = row.record === null ? this.ownRecord(row) : null;
+      const own = held[place] ?? null;
       const bytes =
         own === null ? this.rows.leaf(row, form, head.lastLeaf, range.size) : this.rows.ownLeaf(own, head.lastLeaf);
       const leaf = Buffer.from(bytes, 'latin1');

@@ -13,7 +13,6 @@ import type { Statement } from '../persistence/statement.js';
 import { Chain } from './chain.js';
 import { LagWatch } from './lag.js';
 import { createLog } from './logs.js';
-import { OwnRecords } from './own-records.js';
 import { encodeRecord } from './record.js';
 import { Sequencer } from './sequencer.js';
 import { connectTo, LEADER_LOCK, NEVER_SILENT, type Session } from './session.js';
@@ -389,52 +388,5 @@ describe('a record that was changed before it was sequenced', () => {
     );
     expect(rows).toEqual([]);
     await ledger.close();
-  });
-});
-
-describe('what the leader wrote itself', () => {
-  const fetched = async (own: OwnRecords, chain: Chain) => {
-    const connection = await session();
-    const forms: (boolean | undefined)[] = [];
-    const watched: Session = {
-      ...connection,
-      async query<Row>(statement: Statement): Promise<Row[]> {
-        const rows = await connection.query<Row>(statement);
-        if (statement.name === 'ledger_unsequenced_text') {
-          forms.push(...(rows as { writer: string; record: string | null }[]).map(({ record }) => record !== null));
-        }
-        return rows;
-      },
-    };
-    while ((await chain.pass(watched)) > 0);
-    await connection.close();
-    expect(own.find('T-CN', 2, '')).toBeNull();
-    return forms;
-  };
-
-  it('is not fetched while it is at hand, and is when it is not; the log is the same', async () => {
-    const { keys, clock } = ledgerOptions(database);
-    let own = new OwnRecords('');
-    const leading = new LedgerWriter({
-      database: database.app,
-      clock,
-      macKey: keys.macKey,
-      incarnation: 1,
-      made: (record) => own.keep(record),
-    });
-    own = new OwnRecords(leading.writer);
-    const chain = new Chain(keys.macKey, own);
-    await leading.register('T-CN');
-    expect(await fetched(own, chain)).toEqual([true, true, false]);
-    for (let count = 0; count < 3; count++) await leading.append(readDraft());
-    leading.void(leading.prepare(readDraft()));
-    while (leading.load().voids > 0) await pause(10);
-    expect(await fetched(own, chain)).toEqual([false, false, false, false]);
-    await leading.append(readDraft());
-    own.clear();
-    // Once without, and as it is not here, once with its bytes.
-    expect(await fetched(own, chain)).toEqual([false, true]);
-    expect(await checkLedger()).toBe(8);
-    await leading.close();
   });
 });
