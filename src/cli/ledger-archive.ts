@@ -10,8 +10,8 @@ import { say, type WorkingLedger, withWorkingLedger } from './ledger-access.js';
 export const archiveUsage = `npm run ledger -- archive [--tenant T] [--month 2026-01] [--dry-run]
 
   Takes months that are over and older than the hot period out of the database, into files (CUSTODIA_ARCHIVE_DIRECTORY):
-  exports them, verifies the files from scratch, records their hashes in the log, then drops the month. Run it every month;
-  after an interruption run it again. Prints "archived <log> <month> <entries>" and "dropped <month>".
+  exports them, verifies the files from scratch, records their hashes in the log, then drops the month. Brings older archives
+  up to date and takes erased details out of them. Run it daily; after an interruption run it again. Prints "archived <log> <month> <entries>" and "dropped <month>".
   --month    one month, in place of all that are due
   --dry-run  only prints what is due`;
 

@@ -20,6 +20,7 @@ import { verifyLog } from './verification.js';
 
 const LOGS = ['T-CN', 'system'];
 const SETTLE = 20_000;
+const ERASED = 'e'.repeat(32);
 
 /** A ledger that is a year old: two months of it are due, the third is within the hot period. */
 class Old {
@@ -44,7 +45,10 @@ class Old {
     const old = new Old(database, ledger, files, await ownerSession(database.urls.owner), clock, archive);
     await ledger.createLogs(LOGS);
     for (const log of LOGS) await ledger.writer.register(log);
-    await old.record('T-CN', count);
+    await old.record('T-CN', count - 1);
+    const accesses = [{ type: 'Patient', rows: 1, fields: {}, subjects: [ERASED] }];
+    const sealed = { key: 'tenant', ciphertext: Buffer.from('what was read of somebody') };
+    await old.record('T-CN', 1, { accesses, sealed });
     await old.record('system', 20);
     await old.moveTo('2024-02-10');
     await old.record('T-CN', count);
@@ -175,6 +179,16 @@ describe('an archive', () => {
     const sha256 = createHash('sha256').update(manifest).digest('hex');
     const details = records.map(({ record }) => (JSON.parse(record.toString()) as { detail: unknown }).detail);
     expect(details).toContainEqual({ key: 'archive:2024-02', sha256 });
+  });
+
+  it('keeps no detail of a month that it dropped once its person is erased', async () => {
+    const accesses = [{ type: 'Patient', rows: 1, fields: {}, subjects: [ERASED] }];
+    const there = async () => (await old.files.rows('T-CN', 0, 301)).filter(({ detail }) => detail !== null).length;
+    expect(await there()).toBe(1);
+    await old.record('T-CN', 1, { kind: 'ERASE', accesses });
+    await new Archiver(old.options()).run();
+    expect(await there()).toBe(0);
+    await old.expectWhole();
   });
 
   it('does not start a log anew that is older than what is left of it', async () => {

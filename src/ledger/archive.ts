@@ -93,6 +93,7 @@ export class Archiver {
       if (!order.dryRun) await this.seal(log, own);
       sealed.push(...own.map(({ month, entries }) => ({ log, month, entries })));
     }
+    if (!order.dryRun) await this.bringUpToDate(order, byLog);
     if (order.dryRun || months.length === 0) return { sealed, dropped: [] };
     // The records of what was archived are to be as safe as what is dropped after them.
     await this.options.settle();
@@ -119,6 +120,20 @@ export class Archiver {
     if (month !== undefined && due.length === 0)
       throw new Refusal(`There is nothing to archive of the month ${month}.`);
     return due;
+  }
+
+  /** Archives in which nothing is due grow all the same: what was erased since is taken out of them so. */
+  private async bringUpToDate({ log }: ArchiveOrder, done: ReadonlyMap<string, unknown>): Promise<void> {
+    const { owner, tools, directory, settle } = this.options;
+    const archived = await owner.query<{ log: string }>({
+      text: 'SELECT DISTINCT log FROM ledger_archive ORDER BY log',
+      values: [],
+    });
+    await settle();
+    for (const { log: name } of archived) {
+      if (done.has(name) || (log !== undefined && log !== name)) continue;
+      await tools.exportLog(name, join(directory, requireLogName(name)));
+    }
   }
 
   private async seal(log: string, months: readonly MonthOfLog[]): Promise<void> {

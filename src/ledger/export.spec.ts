@@ -141,6 +141,45 @@ describe('an export', () => {
     expect(allFiles()).toEqual(allFiles(`${directory}.before`));
   });
 
+  it('gives up what was erased since, also after an interruption, and no detail of anybody else', async () => {
+    const [erased, other] = ['e'.repeat(32), 'f'.repeat(32)];
+    const about = (subject: string, kind: 'READ' | 'ERASE' = 'READ', outcome: 'success' | 'denied' = 'success') => ({
+      ...readDraft(LOG),
+      kind,
+      outcome,
+      accesses: [{ type: 'Patient', rows: 1, fields: {}, subjects: [subject] }],
+      sealed: { key: 'tenant', ciphertext: Buffer.from(`told of ${subject} by ${kind}`) },
+    });
+    const told = (subject: string) => {
+      const details = allFiles().filter((file) => file.startsWith('detail'));
+      const text = Buffer.concat(details.map((file) => readFileSync(path.join(directory, file)))).toString('latin1');
+      return text.split(`told of ${subject} by READ`).length - 1;
+    };
+    await ledger.writer.append(about(erased));
+    await ledger.writer.append(about(other));
+    await grow(300);
+    await ledger.writer.append(about(erased));
+    await ledger.writer.append(about(erased, 'ERASE', 'denied'));
+    await ledger.settle(20_000);
+    await exportLog(files, LOG, directory);
+    expect([told(erased), told(other)]).toEqual([2, 1]);
+
+    await ledger.writer.append(about(erased, 'ERASE'));
+    await tamper(
+      database,
+      `DELETE FROM ledger_detail WHERE position('told of ${erased} by READ'::bytea IN ciphertext) > 0`,
+    );
+    // So many that the bundle with the erasure is written before the end.
+    await grow(2_400);
+    const stopAtEnd = (done: number, size: number) => {
+      if (done === size) throw new Error('interrupted');
+    };
+    await expect(exportLog(files, LOG, directory, { progress: stopAtEnd })).rejects.toThrow('interrupted');
+    const size = await exportLog(files, LOG, directory);
+    expect([told(erased), told(other)]).toEqual([0, 1]);
+    expect(await verdict()).toBe(`OK ${size}`);
+  });
+
   it('of months that left the database takes their entries from the archive', async () => {
     const archive = mkdtempSync(path.join(database.directory, 'archive-'));
     const size = await exportLog(files, LOG, path.join(archive, LOG));

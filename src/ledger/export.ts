@@ -1,11 +1,14 @@
 import { mkdir, readFile, rename, rm, rmdir, stat, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { verifyConsistency } from '../../audit/merkle.mjs';
+import { encodeDetails } from '../../audit/details.mjs';
 import { type Checkpoint, parseCheckpoint, splitNote } from '../../audit/note.mjs';
 import { TILE_WIDTH } from '../../audit/tiles.mjs';
 import { Failure } from '../kernel/failure.js';
+import { Erasures, withoutPlaces } from './export-erasure.js';
 import { encodeHashes, encodeRows, type LogFiles, type PublishedCheckpoint } from './log-files.js';
 import { hashesAt, type LogPlace, logPath, logPlaces } from './log-path.js';
+import { asBuffer } from './log-rows.js';
 import { consistencyProof } from './proof.js';
 
 export interface ExportOptions {
@@ -22,7 +25,7 @@ const BESIDE_ENTRIES = ['entries', 'mac', 'detail'] as const;
 /**
  * Writes a log as a directory of files that `audit/verify.mjs` reads: the published checkpoint and everything it covers, as
  * it is stored, unchecked (see {@link LogFiles}). Goes on in a directory that holds an earlier state of the same log: full
- * files that are there stay. The checkpoint comes last, so that a directory whose export was interrupted verifies as what
+ * files that are there stay, but for details that were erased since. The checkpoint comes last, so that a directory whose export was interrupted verifies as what
  * it was before, or not at all. Memory does not grow with the log. Returns the number of entries that the checkpoint covers.
  * Throws NOT_FOUND for a log without a checkpoint, BAD_USER_INPUT for a directory in which something else lies.
  */
@@ -45,7 +48,8 @@ export async function exportLog(
   }
   if (options.withoutDetails) await rm(join(directory, 'detail'), { recursive: true, force: true });
 
-  await writeBundles(files, log, size, target, options);
+  const erasures = await writeBundles(files, log, earlier?.size ?? 0, size, target, options);
+  if (!options.withoutDetails) await target.erase(await erasures.places(files, log), size);
   for (let level = 1; hashesAt(size, level) > 0; level++) {
     for (const place of logPlaces('tile', level, size)) {
       if (await target.keeps(place)) continue;
@@ -57,24 +61,30 @@ export async function exportLog(
   return size;
 }
 
-/** Level 0 and what lies beside it, a few bundles at a time; those that are whole in the directory are not even read. */
+/**
+ * Level 0 and what lies beside it, a few bundles at a time; of the entries of the earlier state, `before`, those that are
+ * whole in the directory are not even read. Answers what the entries behind that state say was erased.
+ */
 async function writeBundles(
   files: LogFiles,
   log: string,
+  before: number,
   size: number,
   target: Target,
   { withoutDetails = false, progress }: ExportOptions,
-): Promise<void> {
+): Promise<Erasures> {
   const beside = BESIDE_ENTRIES.filter((kind) => kind !== 'detail' || !withoutDetails);
   const minimum = await files.minimum(log);
   // What was pruned after its retention is not looked for; its hashes stay.
   const kindsAt = (index: number) => (index * TILE_WIDTH < minimum ? [] : beside);
+  const erasures = new Erasures();
   let page: LogPlace[] = [];
   const flush = async () => {
     const [first, last] = [page[0], page.at(-1)];
     if (first === undefined || last === undefined) return;
     const start = first.index * TILE_WIDTH;
     const rows = await files.rows(log, start, last.index * TILE_WIDTH + last.width - start);
+    rows.forEach((row, at) => erasures.take(start + at, row));
     for (const { index, width } of page) {
       const own = rows.slice(index * TILE_WIDTH - start, index * TILE_WIDTH - start + width);
       const leaves = own.map(({ leaf }) => leaf);
@@ -88,12 +98,14 @@ async function writeBundles(
   };
   for (const place of logPlaces('tile', 0, size)) {
     const all = [place, ...kindsAt(place.index).map((kind) => ({ ...place, kind }))];
-    const kept = await Promise.all(all.map((one) => target.keeps(one)));
-    if (kept.includes(false)) page.push(place);
-    if (page.length === BUNDLES || kept.every(Boolean)) await flush();
+    const known = place.index * TILE_WIDTH + place.width <= before;
+    const kept = known && (await Promise.all(all.map((one) => target.keeps(one)))).every(Boolean);
+    if (!kept) page.push(place);
+    if (page.length === BUNDLES || kept) await flush();
     progress?.(place.index * TILE_WIDTH + place.width, size);
   }
   await flush();
+  return erasures;
 }
 
 /** What lies in the directory already, as its checkpoint says it; null where no export was finished in it. */
@@ -175,8 +187,22 @@ class Target {
     await rename(`${target}.new`, target);
   }
 
-  text(path: string): Promise<string | null> {
-    return readFile(join(this.directory, path), 'utf8').catch((error: NodeJS.ErrnoException) => {
+  /** Takes out of the files of details, of a log of this size, what must not be in them any more. */
+  async erase(placesByBundle: ReadonlyMap<number, readonly number[]>, size: number): Promise<void> {
+    for (const [index, places] of placesByBundle) {
+      const path = logPath({ kind: 'detail', level: 0, index, width: Math.min(TILE_WIDTH, size - index * TILE_WIDTH) });
+      const details = await this.read(path);
+      const left = details === null ? null : withoutPlaces(details, places);
+      if (left !== null) await this.write(path, asBuffer(encodeDetails(left)));
+    }
+  }
+
+  async text(path: string): Promise<string | null> {
+    return (await this.read(path))?.toString() ?? null;
+  }
+
+  private read(path: string): Promise<Buffer | null> {
+    return readFile(join(this.directory, path)).catch((error: NodeJS.ErrnoException) => {
       if (error.code === 'ENOENT') return null;
       throw error;
     });

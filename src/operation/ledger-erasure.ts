@@ -31,7 +31,8 @@ const ERASED: Access['fields'] = Object.freeze({ address: 'ERASED', changes: 'ER
 /**
  * Deletes the sealed details of what the ledger says about a patient, the newest first, at most {@link LARGEST_ERASURE} a
  * call: none are left when it answers 0. The records stay; the record of this erasure names the patient and is committed
- * with the deletion, so that a verifier can tell what was erased from what went missing.
+ * with the deletion, so that a verifier can tell what was erased from what went missing. The archive's copies go with its
+ * next run, which reads that record.
  */
 export const eraseLedgerDetails = defineOperation<EraseLedgerDetailsArguments, number>({
   name: 'eraseLedgerDetails',
