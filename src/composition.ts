@@ -37,6 +37,7 @@ import { Turns } from './operation/turn.js';
 import { Database } from './persistence/database.js';
 import { tenantCodes } from './persistence/tenant.store.js';
 import { PolicyEngine } from './policy/engine.js';
+import { PolicySource } from './policy/source.js';
 import { Vault } from './vault/vault.js';
 
 export interface DatabaseLogins {
@@ -85,7 +86,7 @@ export async function compose(
   options: { clock?: Clock; policies?: string } = {},
 ): Promise<Composition> {
   const clock = options.clock ?? new SystemClock();
-  const policy = PolicyEngine.load(options.policies ?? path.resolve('policies'), registry);
+  const policy = PolicyEngine.load(PolicySource.directory(options.policies ?? path.resolve('policies')), registry);
   const app = await Database.of(new MikroORM(ormOptions(logins.appUrl)), POOL_SIZE);
   const sequencer = await Database.connect(logins.sequencerUrl, {
     maximum: SEQUENCER_POOL,

@@ -5,6 +5,7 @@ import { registry } from '../kernel/attribute.js';
 import { judge, loadCases } from '../policy/cases.js';
 import { PolicyEngine } from '../policy/engine.js';
 import { PolicyError } from '../policy/error.js';
+import { PolicySource } from '../policy/source.js';
 import { execute, type CommandInput } from './command.js';
 
 const usage = `Usage: npm run policy -- validate | test [--directory D]
@@ -21,8 +22,9 @@ export async function main(argv: string[]): Promise<number> {
 async function run({ positionals, values }: CommandInput): Promise<boolean> {
   const directory = path.resolve(String(values['directory'] ?? 'policies'));
   try {
-    if (positionals[0] === 'validate') return validate(directory);
-    if (positionals[0] === 'test') return test(directory);
+    const source = PolicySource.directory(directory);
+    if (positionals[0] === 'validate') return validate(source);
+    if (positionals[0] === 'test') return test(source);
   } catch (error) {
     if (!(error instanceof PolicyError)) throw error;
     process.stderr.write(`${error.message}\n`);
@@ -32,15 +34,15 @@ async function run({ positionals, values }: CommandInput): Promise<boolean> {
   throw new Refusal(usage, 2);
 }
 
-function validate(directory: string): boolean {
-  const engine = PolicyEngine.load(directory, registry);
+function validate(source: PolicySource): boolean {
+  const engine = PolicyEngine.load(source, registry);
   process.stdout.write(`version ${engine.version}, hash ${engine.hash}\n${engine.files} policies valid\n`);
   return true;
 }
 
-function test(directory: string): boolean {
-  const engine = PolicyEngine.load(directory, registry);
-  const cases = loadCases(directory, registry, engine);
+function test(source: PolicySource): boolean {
+  const engine = PolicyEngine.load(source, registry);
+  const cases = loadCases(source, registry, engine);
   let failed = 0;
   for (const one of cases) {
     const differences = judge(one, engine);

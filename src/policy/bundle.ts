@@ -1,11 +1,11 @@
 import { createHash } from 'node:crypto';
-import { readdirSync } from 'node:fs';
 import path from 'node:path';
 import type { AttributeRegistry } from '../kernel/attribute.js';
-import { PolicyDocument, PolicySchema, type DocumentPath } from './document.js';
+import type { DocumentPath, PolicyDocument, PolicySchema } from './document.js';
 import { PolicyError, type PolicyProblem } from './error.js';
 import { readGuardrail, type Guardrail, type GuardrailDocument } from './guardrail.js';
 import { readPermit, settingOf, WRITING, type Permit, type RuleDocument } from './rule.js';
+import type { PolicySource } from './source.js';
 import {
   readClassification,
   readOperations,
@@ -18,6 +18,8 @@ import {
 
 /** Everything the policy files say, checked. */
 export interface Bundle {
+  /** Of the source: what problems call it. */
+  readonly name: string;
   readonly version: string;
   /** SHA-256 (hexadecimal) over the canonical content of all files but the cases, and the schema. */
   readonly hash: string;
@@ -32,22 +34,11 @@ export interface Bundle {
 type Kind = 'Bundle' | 'Vocabulary' | 'Classification' | 'Policy' | 'Guardrails';
 
 /**
- * Reads and checks all policy files of a directory against the registry of fields. Throws PolicyError with everything
+ * Reads and checks all policy files of a source against the registry of fields. Throws PolicyError with everything
  * that is wrong; there is no partly loaded bundle.
  */
-export function loadBundle(directory: string, registry: AttributeRegistry): Bundle {
-  return new BundleLoader(directory, registry).load();
-}
-
-/** Reads the YAML files of a directory, in the order of their names, and refuses those that the schema refuses. */
-export function readDocuments(directory: string, schema: PolicySchema): PolicyDocument[] {
-  const names = readdirSync(directory)
-    .filter((name) => name.endsWith('.yaml'))
-    .sort();
-  const read = names.map((name) => PolicyDocument.read(directory, name));
-  const problems = read.flatMap((one) => (one instanceof PolicyDocument ? schema.problems(one) : one));
-  if (problems.length > 0) throw new PolicyError(problems);
-  return read as PolicyDocument[];
+export function loadBundle(source: PolicySource, registry: AttributeRegistry): Bundle {
+  return new BundleLoader(source, registry).load();
 }
 
 class BundleLoader {
@@ -56,13 +47,13 @@ class BundleLoader {
   private readonly positions = new Map<string, (message: string) => void>();
 
   constructor(
-    private readonly directory: string,
+    private readonly source: PolicySource,
     private readonly registry: AttributeRegistry,
   ) {}
 
   load(): Bundle {
-    const schema = new PolicySchema(this.directory);
-    const documents = readDocuments(this.directory, schema);
+    const schema = this.source.schema();
+    const documents = this.source.policies();
     const head = this.only(documents, 'Bundle');
     const words = this.only(documents, 'Vocabulary');
     const classification = this.only(documents, 'Classification');
@@ -79,6 +70,7 @@ class BundleLoader {
     this.crossCheck(permits, vocabulary);
     this.throwProblems();
     return {
+      name: this.source.name,
       version: String((head.value as { metadata: { version: number } }).metadata.version),
       hash: hashOf(documents, schema),
       files: documents.length,
@@ -179,9 +171,9 @@ class BundleLoader {
     };
   }
 
-  /** A problem of the directory as a whole. */
+  /** A problem of the source as a whole. */
   private note(message: string): PolicyProblem {
-    const problem = { file: path.basename(this.directory), line: 1, message };
+    const problem = { file: this.source.name, line: 1, message };
     this.problems.push(problem);
     return problem;
   }
@@ -205,7 +197,7 @@ function ofKind(documents: readonly PolicyDocument[], kind: Kind): PolicyDocumen
 }
 
 function hashOf(documents: readonly PolicyDocument[], schema: PolicySchema): string {
-  const content = documents.map((document) => [document.file, document.value]);
+  const content = documents.map((document) => [path.basename(document.file), document.value]);
   return createHash('sha256')
     .update(canonical([...content, schema.text]))
     .digest('hex');

@@ -1,12 +1,10 @@
-import path from 'node:path';
 import { ROLES, type Actor, type Role } from '../kernel/actor.js';
 import type { AttributeRegistry, NounDeclaration } from '../kernel/attribute.js';
-import { readDocuments } from './bundle.js';
 import type { Decision, Facts, PolicyAction, Visibility } from './decision.js';
-import { PolicySchema } from './document.js';
 import type { PolicyEngine } from './engine.js';
 import { PolicyError, type PolicyProblem } from './error.js';
 import { fieldsOfGroup, SHOWING } from './rule.js';
+import type { PolicySource } from './source.js';
 
 /** What a case expects of one row that is read: groups or fields by state. What is not named is expected to be hidden. */
 interface ShownDocument {
@@ -93,9 +91,9 @@ export function actorOf(role: Role): Actor {
   };
 }
 
-/** Reads `cases/` of a policy directory. Throws PolicyError with everything that is wrong. */
-export function loadCases(directory: string, registry: AttributeRegistry, engine: PolicyEngine): PolicyCase[] {
-  const documents = readDocuments(path.join(directory, 'cases'), new PolicySchema(directory));
+/** Reads the cases of a source. Throws PolicyError with everything that is wrong. */
+export function loadCases(source: PolicySource, registry: AttributeRegistry, engine: PolicyEngine): PolicyCase[] {
+  const documents = source.cases();
   const problems: PolicyProblem[] = [];
   const cases = documents.flatMap((document) => {
     const refuse = (at: readonly (string | number)[], message: string) => problems.push(document.problem(at, message));

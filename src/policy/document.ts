@@ -1,7 +1,5 @@
 import type { ErrorObject, ValidateFunction } from 'ajv';
 import { Ajv2020 } from 'ajv/dist/2020.js';
-import { readFileSync } from 'node:fs';
-import path from 'node:path';
 import { isMap, isScalar, isSeq, LineCounter, parseDocument, type Document, type Node } from 'yaml';
 import type { PolicyProblem } from './error.js';
 
@@ -18,13 +16,12 @@ export class PolicyDocument {
   ) {}
 
   /**
-   * Reads a file without judging its content. Aliases and tags are refused: what a reviewer reads in a place is what
+   * Reads a file's text without judging its content. Aliases and tags are refused: what a reviewer reads in a place is what
    * is in force there. A syntax error is one problem per error and no document.
    */
-  static read(directory: string, name: string): PolicyDocument | PolicyProblem[] {
-    const file = path.join(path.basename(directory), name);
+  static read(file: string, text: string): PolicyDocument | PolicyProblem[] {
     const lines = new LineCounter();
-    const document = parseDocument(readFileSync(path.join(directory, name), 'utf8'), {
+    const document = parseDocument(text, {
       lineCounter: lines,
       prettyErrors: false,
       version: '1.2',
@@ -87,11 +84,9 @@ function validatorOf(text: string): ValidateFunction {
 /** The JSON Schema (2020-12) that every policy file obeys. */
 export class PolicySchema {
   private readonly validate: ValidateFunction;
-  readonly text: string;
 
-  constructor(directory: string) {
-    this.text = readFileSync(path.join(directory, '_schema', 'policy.schema.json'), 'utf8');
-    this.validate = validatorOf(this.text);
+  constructor(readonly text: string) {
+    this.validate = validatorOf(text);
   }
 
   /** Everything in a document that the schema refuses, one problem per line and message. */

@@ -1,19 +1,16 @@
 import { LRUCache } from 'lru-cache';
 import { ROLES, type Actor, type Role } from '../kernel/actor.js';
-import type { AttributeRegistry, NounDeclaration } from '../kernel/attribute.js';
+import type { AttributeRegistry } from '../kernel/attribute.js';
+import { AudiencePlans } from './audience.js';
 import { loadBundle, type Bundle } from './bundle.js';
-import { compile, type Compiled } from './compile.js';
-import { POLICY_ACTIONS, type Decision, type PolicyAction } from './decision.js';
-import { PolicyError } from './error.js';
-import { Plan } from './plan.js';
+import type { Decision, PolicyAction } from './decision.js';
+import type { Plan } from './plan.js';
 import { PlannedDecision } from './planned-decision.js';
-import { settingOf, type RuleSetting } from './rule.js';
+import type { PolicySource } from './source.js';
 import { locateFact } from './sql.js';
 import type { FieldClass, OperationGrant } from './vocabulary.js';
 
 const ACTOR_LIMIT = 10_000;
-
-type PlansByType = ReadonlyMap<string, ReadonlyMap<PolicyAction, Plan>>;
 
 /**
  * The policies in force. Rules are compiled once per role and purpose, when they are loaded; a decision adds the actor.
@@ -27,14 +24,13 @@ export class PolicyEngine {
   readonly files: number;
   /** Ids of all permits and guardrails. */
   readonly ruleIds: readonly string[];
-  /** Purposes for which some rule asks a patient's consent: a row that is judged in memory says its state for each. */
-  readonly consentScopes: readonly string[];
   /** The closed list of operations with what each asks the policy. */
   readonly operations: ReadonlyMap<string, OperationGrant>;
-  /** Plans by role, purpose, type and action. */
-  private readonly plans = new Map<Role, Map<string, PlansByType>>();
-  /** Plans for a purpose that is not the role's own: they permit nothing. */
-  private readonly denials: PlansByType;
+  /** By role and purpose. */
+  private readonly audiences: ReadonlyMap<Role, ReadonlyMap<string, AudiencePlans>>;
+  /** For a purpose that is not the role's own. */
+  private readonly denials: AudiencePlans;
+  private scopes: readonly string[] | null = null;
   /** Decisions of recent actors, by all that a decision knows of an actor. */
   private readonly decisions = new LRUCache<string, Map<Plan, PlannedDecision>>({ max: ACTOR_LIMIT });
   /** The same by the actor object of a request, which asks several times. */
@@ -43,24 +39,26 @@ export class PolicyEngine {
   private constructor(
     private readonly bundle: Bundle,
     private readonly registry: AttributeRegistry,
-    directory: string,
   ) {
     this.version = bundle.version;
     this.hash = bundle.hash;
     this.files = bundle.files;
     this.ruleIds = [...bundle.permits, ...bundle.guardrails].map((rule) => rule.id);
     this.operations = bundle.operations;
-    for (const role of ROLES) {
-      const purposes = this.purposesOf(role);
-      this.plans.set(role, new Map(purposes.map((purpose) => [purpose, this.plansFor(role, purpose, directory)])));
-    }
-    this.denials = this.plansFor(null, '', directory);
-    this.consentScopes = this.askedScopes();
+    const plansOf = (role: Role) =>
+      new Map(this.purposesOf(role).map((purpose) => [purpose, new AudiencePlans(bundle, registry, role, purpose)]));
+    this.audiences = new Map(ROLES.map((role) => [role, plansOf(role)]));
+    this.denials = new AudiencePlans(bundle, registry, null, '');
   }
 
-  /** Reads, checks and compiles the policies of a directory. Throws PolicyError with everything that is wrong. */
-  static load(directory: string, registry: AttributeRegistry): PolicyEngine {
-    return new PolicyEngine(loadBundle(directory, registry), registry, directory);
+  /**
+   * Reads, checks and compiles the policies of a source. Throws PolicyError with everything that is wrong. `lazy`: compiles
+   * what is asked for when it is asked for, for whoever asks little; what cannot be compiled is then found out late.
+   */
+  static load(source: PolicySource, registry: AttributeRegistry, { lazy = false } = {}): PolicyEngine {
+    const engine = new PolicyEngine(loadBundle(source, registry), registry);
+    if (!lazy) engine.plans();
+    return engine;
   }
 
   /**
@@ -68,13 +66,17 @@ export class PolicyEngine {
    * UNCLASSIFIED_FIELD for an undeclared type and FORBIDDEN where a rule needs an attribute that the actor lacks.
    */
   decide(actor: Actor, purpose: string, action: PolicyAction, type: string): Decision {
-    const plan = this.plans.get(actor.role)?.get(purpose)?.get(type)?.get(action);
+    const plan = this.audiences.get(actor.role)?.get(purpose)?.plan(type, action);
     if (plan !== undefined) return this.decisionOf(actor, plan, purpose);
-    const denied = this.denials.get(type)?.get(action);
+    const denied = this.denials.plan(type, action);
     // Never kept: the purpose is whatever the caller sent.
     if (denied !== undefined) return new PlannedDecision(denied, actor, purpose);
-    this.registry.noun(type);
     throw new TypeError(`There is no policy action ${action} for ${actor.role}.`);
+  }
+
+  /** Purposes for which some rule asks a patient's consent: a row that is judged in memory says its state for each. */
+  get consentScopes(): readonly string[] {
+    return (this.scopes ??= this.askedScopes());
   }
 
   purposesOf(role: Role): readonly string[] {
@@ -109,32 +111,16 @@ export class PolicyEngine {
     return known;
   }
 
+  private plans(): Plan[] {
+    const audiences = [...this.audiences.values()].flatMap((byPurpose) => [...byPurpose.values()]);
+    return [...audiences, this.denials].flatMap((audience) => audience.all());
+  }
+
   private askedScopes(): string[] {
-    const plans = [...this.plans.values()].flatMap((byPurpose) =>
-      [...byPurpose.values()].flatMap((byType) => [...byType.values()].flatMap((byAction) => [...byAction.values()])),
-    );
-    const scopes = plans.flatMap((plan) => {
+    const scopes = this.plans().flatMap((plan) => {
       const { noun, parent } = plan.setting;
       return plan.factNames.flatMap((name) => locateFact(noun, parent, name)?.scope ?? []);
     });
     return [...new Set(scopes)].sort();
-  }
-
-  private plansFor(role: Role | null, purpose: string, directory: string): PlansByType {
-    const compiled = compile(this.bundle, this.registry, role, purpose);
-    const ofNoun = (noun: NounDeclaration): Map<PolicyAction, Plan> => {
-      const setting = settingOf(noun, this.registry, this.bundle.classes, this.bundle.vocabulary);
-      return new Map(POLICY_ACTIONS.map((action) => [action, planOrRefuse(compiled, setting, action, directory)]));
-    };
-    return new Map(this.registry.all().map((noun) => [noun.type, ofNoun(noun)]));
-  }
-}
-
-function planOrRefuse(compiled: Compiled, setting: RuleSetting, action: PolicyAction, directory: string): Plan {
-  try {
-    return new Plan(compiled, setting, action);
-  } catch (error) {
-    if (!(error instanceof RangeError)) throw error;
-    throw new PolicyError([{ file: directory, line: 1, message: `${setting.noun.type}: ${error.message}` }]);
   }
 }

@@ -9,7 +9,7 @@ beforeEach(() => {
 });
 afterEach(() => bench.clean());
 
-const refusals = () => problemsOf(() => PolicyEngine.load(bench.directory, registry));
+const refusals = () => problemsOf(() => PolicyEngine.load(bench.source(), registry));
 /** Line of the first occurrence of a text, from 1. */
 const lineOf = (file: string, text: string) =>
   bench.read(file).slice(0, bench.read(file).indexOf(text)).split('\n').length;
@@ -108,7 +108,7 @@ describe('loading policies', () => {
   });
 
   it('gives a hash that follows every value and no comment', () => {
-    const hash = () => PolicyEngine.load(bench.directory, registry).hash;
+    const hash = () => PolicyEngine.load(bench.source(), registry).hash;
     const before = hash();
     bench.edit('patient.yaml', 'rules:', '# a remark\nrules:');
     expect(hash()).toBe(before);

@@ -16,14 +16,16 @@ import {
 } from '../../src/policy/cases.js';
 import { POLICY_ACTIONS, type Facts } from '../../src/policy/decision.js';
 import { PolicyEngine } from '../../src/policy/engine.js';
+import { PolicySource } from '../../src/policy/source.js';
 import { SHOWING } from '../../src/policy/rule.js';
 import { testDatabase, type TestDatabase } from '../support/postgres.js';
 import { registry } from './nouns.js';
 
 const NOW = new Date('2026-11-21T04:00:00Z');
 const SQL_TYPES = { text: 'text', integer: 'integer', boolean: 'boolean', uuid: 'uuid' } as const;
-const engine = PolicyEngine.load('policies', registry);
-const cases = loadCases('policies', registry, engine);
+const source = PolicySource.directory('policies');
+const engine = PolicyEngine.load(source, registry);
+const cases = loadCases(source, registry, engine);
 
 /** In SQL every purpose that is not the role's own is the same question. */
 const distinct = [

@@ -39,7 +39,7 @@ describe('npm run policy', () => {
   it('names the cases that a change breaks, and exits with 1', async () => {
     bench.edit('patient.yaml', 'masked: [phone, nationalId]', 'masked: [nationalId], hidden: [phone]');
     expect(await main(['test', '--directory', bench.directory])).toBe(1);
-    expect(output).toMatch(/failed cases\/patient\.yaml:\d+ .*phone is HIDDEN, not MASKED M_PHONE/);
+    expect(output).toMatch(/failed policies\/cases\/patient\.yaml:\d+ .*phone is HIDDEN, not MASKED M_PHONE/);
     expect(lastLine()).toMatch(/^\d+ passed, 1 failed$/);
   });
 

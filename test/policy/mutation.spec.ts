@@ -1,16 +1,16 @@
-import { afterAll, describe, expect, it } from '@jest/globals';
+import { describe, expect, it } from '@jest/globals';
+import path from 'node:path';
 import { parseDocument, type YAMLMap, type YAMLSeq } from 'yaml';
 import type { Role } from '../../src/kernel/actor.js';
 import { actorOf, judge, loadCases, type PolicyCase } from '../../src/policy/cases.js';
 import { PolicyEngine } from '../../src/policy/engine.js';
+import { PolicySource } from '../../src/policy/source.js';
 import { registry } from './nouns.js';
-import { problemsOf, Workbench } from './workbench.js';
+import { problemsOf } from './workbench.js';
 
-const bench = new Workbench();
-afterAll(() => bench.clean());
-
-const engine = PolicyEngine.load('policies', registry);
-const cases: readonly PolicyCase[] = loadCases('policies', registry, engine);
+const source = PolicySource.directory('policies');
+const engine = PolicyEngine.load(source, registry);
+const cases: readonly PolicyCase[] = loadCases(source, registry, engine);
 
 type Rules = YAMLSeq<YAMLMap>;
 interface Mutant {
@@ -70,9 +70,10 @@ const MUTATIONS: Record<string, (rules: Rules, index: number) => boolean> = {
 };
 
 function mutants(): Mutant[] {
-  return bench.files().flatMap((file) => {
+  return source.policies().flatMap(({ file: place }) => {
+    const file = path.basename(place);
     const key = file === 'guardrails.yaml' ? 'guardrails' : 'rules';
-    const original = bench.read(file);
+    const original = source.texts.get(file) ?? '';
     const count = (parseDocument(original).get(key) as Rules | undefined)?.items.length ?? 0;
     return Array.from({ length: count }, (_, index) => index).flatMap((index) =>
       Object.entries(MUTATIONS).flatMap(([name, mutate]) => {
@@ -87,19 +88,13 @@ function mutants(): Mutant[] {
 
 /** Killed by the loader, or by a case. */
 function survives({ file, text }: Mutant): boolean {
-  const original = bench.read(file);
-  bench.write(file, text);
-  try {
-    let engine: PolicyEngine | undefined;
-    const problems = problemsOf(() => (engine = PolicyEngine.load(bench.directory, registry)));
-    if (problems.length > 0 || engine === undefined) return false;
-    const mutated = engine;
-    const subject = (parseDocument(text).toJSON() as { subject?: string }).subject;
-    const own = cases.filter((one) => one.type === subject);
-    return ![...own, ...cases].some((one) => judge(one, mutated).length > 0);
-  } finally {
-    bench.write(file, original);
-  }
+  let mutated: PolicyEngine | undefined;
+  const problems = problemsOf(() => (mutated = PolicyEngine.load(source.with(file, text), registry, { lazy: true })));
+  if (problems.length > 0 || mutated === undefined) return false;
+  const engine = mutated;
+  const subject = (parseDocument(text).toJSON() as { subject?: string }).subject;
+  const own = cases.filter((one) => one.type === subject);
+  return ![...own, ...cases].some((one) => judge(one, engine).length > 0);
 }
 
 /** Audiences that read every patient of their tenant: what inherits from that inherits no restriction. */

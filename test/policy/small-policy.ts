@@ -128,7 +128,7 @@ export function load({ person, letter = '[]', guardrails = '[]', classes = '{}' 
   bench.write('guardrails.yaml', file('Guardrails', `${METADATA}\nguardrails: ${guardrails}`));
   bench.write('person.yaml', file('Policy', `${METADATA}\nsubject: Person\nrules: ${person}`));
   bench.write('letter.yaml', file('Policy', `${METADATA}\nsubject: Letter\nrules: ${letter}`));
-  return PolicyEngine.load(bench.directory, smallRegistry());
+  return PolicyEngine.load(bench.source(), smallRegistry());
 }
 
 /** One permit of the physician for TREAT, in YAML's flow form. */

@@ -2,6 +2,7 @@ import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync }
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { PolicyError, type PolicyProblem } from '../../src/policy/error.js';
+import { PolicySource } from '../../src/policy/source.js';
 
 /** A copy of the policies, or of its schema alone, to write to. */
 export class Workbench {
@@ -15,6 +16,10 @@ export class Workbench {
         recursive: true,
       },
     );
+  }
+
+  source(): PolicySource {
+    return PolicySource.directory(this.directory);
   }
 
   files(): string[] {
