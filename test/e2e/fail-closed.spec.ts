@@ -65,7 +65,7 @@ beforeAll(async () => {
         'rules:\n  - id: patient-made-by-marketing\n    effect: permit\n    roles: [marketer]\n    purposes: [HMARKT]\n    actions: [create]\n    write: { fields: [name, phone] }\n',
       ],
     ],
-    'visit.yaml': [[rule('visit-for-billing-and-quality'), '']],
+    'visit.yaml': [[rule('visit-for-billing'), '']],
     'organization.yaml': [['        complaint_handler,\n', '']],
     'classification.yaml': [
       ['fields: {}', 'fields:\n  Patient.region: { sealed: true }\n  Patient.status: { sealed: true }'],
