@@ -4,6 +4,7 @@ import { runCommand } from '../src/cli/command.js';
 import { Installation } from './installation.js';
 import { consent } from './consent.js';
 import { exporting } from './export.js';
+import { hidden } from './hidden.js';
 import { ledgerAppend } from './ledger-append.js';
 import { ledgerMutation } from './ledger-mutation.js';
 import { ledgerSequence } from './ledger-sequence.js';
@@ -29,6 +30,7 @@ const FIGURES: Readonly<Record<string, Figure>> = {
   'ledger-size': ledgerSize,
   subscriptions,
   export: exporting,
+  hidden,
 };
 
 const usage = `Usage: npm run bench -- <name> [--rounds 3] [--seconds 8] [--patients 10000] [--entries N] [--profiles <directory>]
@@ -53,6 +55,8 @@ const usage = `Usage: npm run bench -- <name> [--rounds 3] [--seconds 8] [--pati
                  against a bare graphql-ws server's fan-out to 1,000
   export         100,000 patients (or --patients N) to a sealed CSV file behind a second factor, with a record for every 150
                  (wanted: 6,000 rows/s with 300 MB), against a plain CSV of the same columns in clear
+  hidden         how often an answer that withholds something takes longer than one that has nothing to withhold
+                 (wanted: 0.5, chance)
   seal           opening a sealed data group against bare AES-256-GCM
 
   --rounds N     rounds of each side, in turn (3)

@@ -12,7 +12,7 @@ export type MatrixRows = 'all' | 'own' | 'represented' | 'consented' | 'none';
 interface GroupDocument {
   readonly display: string;
   readonly of?: Readonly<Record<string, string>>;
-  readonly compartment?: true;
+  readonly compartment?: boolean;
   readonly query?: 'ledger';
   readonly waits?: string;
 }
