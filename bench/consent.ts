@@ -1,10 +1,9 @@
-import { cpSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { Refusal } from '../src/config/refusal.js';
-import type { Installation } from './installation.js';
+import { workingDirectory, type Installation } from './installation.js';
 import { governedSide, seedList } from './read-list.js';
 import { compare, type Pace } from './rounds.js';
-import { PROJECT } from './server.js';
 
 /** Both rules by which the front desk reads patients: permits join, so one without the clause would let all rows through. */
 const RULES = ['- id: patient-registration\n', '- id: patient-phone-on-the-day-of-the-visit\n'];
@@ -40,14 +39,9 @@ export async function consent(installation: Installation, patients: number, pace
   return compare([clause, shipped], pace);
 }
 
-/** A working directory that differs from the project's in one line of one policy. */
+/** A working directory of the benchmarks that differs from the others in one line of one policy. */
 function withClause(directory: string): string {
-  mkdirSync(directory);
-  cpSync(path.join(PROJECT, 'policies'), path.join(directory, 'policies'), { recursive: true });
-  for (const name of ['src', 'node_modules', 'package.json']) {
-    symlinkSync(path.join(PROJECT, name), path.join(directory, name));
-  }
-  const file = path.join(directory, 'policies', 'patient.yaml');
+  const file = path.join(workingDirectory(directory), 'policies', 'patient.yaml');
   const clauses = RULES.reduce(withClauseOn, readFileSync(file, 'utf8'));
   writeFileSync(file, clauses);
   return directory;

@@ -4,7 +4,6 @@ import type { Installation } from './installation.js';
 import { mulberry32, syntheticPatient } from './patients.js';
 import { print, rounded, type Pace } from './rounds.js';
 import { percentile } from './throughput.js';
-import type { Answer } from './work.js';
 
 const TENANT = 'T-CN';
 const PEOPLE = 60;
@@ -29,8 +28,9 @@ export async function hidden(installation: Installation, _patients: number, pace
   const [desk, physician] = await Promise.all([as('front_desk', 'PATADMIN'), as('physician', 'TREAT')]);
   const ask = async (headers: Readonly<Record<string, string>>, query: string, variables: object) => {
     const answer = await post(port, headers, JSON.stringify({ query, variables }));
-    if (answer.errors !== undefined) throw new Refusal(`A request failed: ${answer.errors[0]?.message}`);
-    return answer;
+    if (answer.errors !== undefined || !answer.data)
+      throw new Refusal(`A request failed: ${answer.errors?.[0]?.message}`);
+    return { ...answer, data: answer.data };
   };
   const people = await register(ask, desk, physician);
   const random = mulberry32(7);
@@ -39,7 +39,7 @@ export async function hidden(installation: Installation, _patients: number, pace
     const began = performance.now();
     const answer = await ask(physician, `query($id: ID!) { patient(id: $id) ${ASKED} }`, { id: person.id });
     const milliseconds = performance.now() - began;
-    const { policy } = (answer as Answer & { extensions: { policy: object } }).extensions;
+    const { policy } = (answer as unknown as { extensions: { policy: object } }).extensions;
     return { hidden: person.hidden, milliseconds, bytes: JSON.stringify([answer.data, policy]).length };
   };
   for (let count = 0; count < WARM; count++) await sample();
@@ -48,18 +48,22 @@ export async function hidden(installation: Installation, _patients: number, pace
   return report(samples);
 }
 
-type Ask = (headers: Readonly<Record<string, string>>, query: string, variables: object) => Promise<Answer>;
+type Ask = (
+  headers: Readonly<Record<string, string>>,
+  query: string,
+  variables: object,
+) => Promise<{ readonly data: Readonly<Record<string, unknown>> }>;
 
 async function register(ask: Ask, desk: Readonly<Record<string, string>>, physician: Readonly<Record<string, string>>) {
   const teams = await ask(desk, '{ careTeams { edges { node { id name } } } }', {});
-  const { edges } = teams.data?.['careTeams'] as { edges: { node: { id: string; name: string } }[] };
+  const { edges } = teams.data['careTeams'] as { edges: { node: { id: string; name: string } }[] };
   const careTeamId = edges.find(({ node }) => node.name === 'Ward 1')?.node.id;
   const people: { id: string; hidden: boolean }[] = [];
   for (let index = 0; index < PEOPLE; index++) {
     // Names of one length: sizes are to differ by what is withheld or not at all.
     const input = { ...syntheticPatient(index), name: '王小明' };
     const create = 'mutation($input: CreatePatientInput!) { createPatient(input: $input) { id } }';
-    const { id } = (await ask(desk, create, { input })).data?.['createPatient'] as { id: string };
+    const { id } = (await ask(desk, create, { input })).data['createPatient'] as { id: string };
     const assign = 'mutation($input: AssignCareTeamInput!) { assignCareTeam(input: $input) { id } }';
     await ask(desk, assign, { input: { patientId: id, careTeamId } });
     const record = 'mutation($input: RecordDiagnosisInput!) { recordDiagnosis(input: $input) { id } }';

@@ -1,6 +1,6 @@
 import { fork, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { chmodSync, cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import pg from 'pg';
@@ -11,9 +11,26 @@ import { passwordsIn, type DatabaseUrls, type Passwords } from '../src/persisten
 import { EMBEDDED_DATABASE, embeddedUrl, prepareDatabase, prepareEmbedded } from '../src/persistence/preparation.js';
 import type { LoadAnswer, LoadFigures, LoadJob } from './load.js';
 import { processorTimeOfTree } from './processor-time.js';
-import { DIST, MeasuredServer } from './server.js';
+import { DIST, MeasuredServer, PROJECT } from './server.js';
 
 const PEER_DATABASE = 'bench_peer';
+
+/**
+ * A working directory that differs from the project's in the number of patients that one account may see: a load generator
+ * reads more of them than a person does.
+ */
+export function workingDirectory(directory: string): string {
+  cpSync(path.join(PROJECT, 'policies'), path.join(directory, 'policies'), { recursive: true });
+  for (const name of ['src', 'node_modules', 'package.json']) {
+    symlinkSync(path.join(PROJECT, name), path.join(directory, name));
+  }
+  const file = path.join(directory, 'policies', 'vocabulary.yaml');
+  const text = readFileSync(file, 'utf8');
+  const raised = text.replace(/(patientsPerHour|patientsPerDay): \d+/g, '$1: 1000000');
+  if (raised === text) throw new Refusal('policies/vocabulary.yaml has another form than the benchmarks expect.');
+  writeFileSync(file, raised);
+  return directory;
+}
 
 /**
  * Everything a figure needs, in a temporary directory: one PostgreSQL with a database for each side, the servers, the load
@@ -21,6 +38,7 @@ const PEER_DATABASE = 'bench_peer';
  */
 export class Installation {
   private readonly servers: MeasuredServer[] = [];
+  private readonly working: string;
   private generator: ChildProcess | null = null;
   private disposing: Promise<void> | null = null;
 
@@ -29,7 +47,9 @@ export class Installation {
     private readonly postgres: EmbeddedServer,
     private readonly passwords: Passwords,
     private readonly ownerUrl: string,
-  ) {}
+  ) {
+    this.working = workingDirectory(path.join(directory, 'working'));
+  }
 
   static async create(): Promise<Installation> {
     const directory = mkdtempSync(path.join(tmpdir(), 'custodia-bench-'));
@@ -64,8 +84,11 @@ export class Installation {
     return (await prepareDatabase(this.ownerUrl, this.passwords, migrations)).urls;
   }
 
-  /** The governed server as `npm start` runs it, over this PostgreSQL; under the policies of another directory, if one is given. */
-  async startGoverned(directory?: string): Promise<MeasuredServer> {
+  /**
+   * The governed server as `npm start` runs it, over this PostgreSQL; under the policies of another directory, if one is given,
+   * else in a {@link workingDirectory}.
+   */
+  async startGoverned(directory = this.working): Promise<MeasuredServer> {
     const environment = {
       DATABASE_URL: this.ownerUrl,
       CUSTODIA_DATA_DIRECTORY: this.directory,

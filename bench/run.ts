@@ -10,6 +10,8 @@ import { ledgerMutation } from './ledger-mutation.js';
 import { ledgerSequence } from './ledger-sequence.js';
 import { ledgerSize } from './ledger-size.js';
 import { ledgerVerify } from './ledger-verify.js';
+import { policyCompile } from './policy-compile.js';
+import { policyDiff } from './policy-diff.js';
 import { readList } from './read-list.js';
 import type { Pace } from './rounds.js';
 import { seal } from './seal.js';
@@ -17,7 +19,17 @@ import { subscriptions } from './subscriptions.js';
 import { write } from './write.js';
 
 /** Figures of one process without servers. */
-const ALONE: Readonly<Record<string, (rounds: number) => Promise<number>>> = { seal, 'ledger-verify': ledgerVerify };
+const ALONE: Readonly<Record<string, (rounds: number) => Promise<number>>> = {
+  seal,
+  'ledger-verify': ledgerVerify,
+  'policy-compile': policyCompile,
+};
+
+/** How many patients there are usually and at most, where that is not what lists are measured with. */
+const SIZES: Readonly<Record<string, readonly [number, number]>> = {
+  export: [100_000, 1_000_000],
+  'policy-diff': [1_000_000, 1_000_000],
+};
 
 type Figure = (installation: Installation, patients: number, pace: Pace) => Promise<number>;
 const FIGURES: Readonly<Record<string, Figure>> = {
@@ -30,6 +42,7 @@ const FIGURES: Readonly<Record<string, Figure>> = {
   'ledger-size': ledgerSize,
   subscriptions,
   export: exporting,
+  'policy-diff': policyDiff,
   hidden,
 };
 
@@ -57,11 +70,15 @@ const usage = `Usage: npm run bench -- <name> [--rounds 3] [--seconds 8] [--pati
                  (wanted: 6,000 rows/s with 300 MB), against a plain CSV of the same columns in clear
   hidden         how often an answer that withholds something takes longer than one that has nothing to withhold
                  (wanted: 0.5, chance)
+  policy-compile what a role may do for a purpose, compiled from the rules (wanted: 1 ms) and known already (wanted: 20 µs);
+                 the ratio is how much better the worse of the two is than wanted
+  policy-diff    who gains what by a changed rule, counted over 1,000,000 patients (or --patients N; wanted: 10 s); the ratio
+                 is how much faster than that it is
   seal           opening a sealed data group against bare AES-256-GCM
 
   --rounds N     rounds of each side, in turn (3)
   --seconds S    length of a round, after a warm-up of 3 s (8)
-  --patients N   patients in both databases, 100 to 16000 (10000); for export to 1000000 (100000)
+  --patients N   patients in both databases, 100 to 16000 (10000); for export and policy-diff to 1000000 (100000, 1000000)
   --entries N    entries of ledger-size, 10000 to 100000000 (10000000)
   --profiles D   keeps the whole CPU profiles of both servers in this directory
 
@@ -87,7 +104,7 @@ await runCommand({
       profiles,
     };
     const entries = number('entries', 10_000_000, 10_000, 100_000_000);
-    const [usual, most] = name === 'export' ? [100_000, 1_000_000] : [10_000, 16_000];
+    const [usual, most] = SIZES[name] ?? [10_000, 16_000];
     const patients = number('patients', usual, 100, most);
     const size = name === 'ledger-size' ? entries : patients;
     const alone = Object.hasOwn(ALONE, name) ? ALONE[name] : undefined;

@@ -16,6 +16,9 @@ import { Migration20261121001500_ledger_references } from './Migration2026112100
 import { Migration20261121001400_ledger_archive } from './Migration20261121001400_ledger_archive.js';
 import { Migration20261121001600_disclosure } from './Migration20261121001600_disclosure.js';
 import { Migration20261121001700_ledger_details } from './Migration20261121001700_ledger_details.js';
+import { Migration20261121001900_access_volume } from './Migration20261121001900_access_volume.js';
+import { Migration20261121002000_policy_releases } from './Migration20261121002000_policy_releases.js';
+import { Migration20261121001800_emergency } from './Migration20261121001800_emergency.js';
 
 /** Every migration, oldest first. A new one is appended; one that was released is never changed. */
 export const migrations: MigrationList = [
@@ -36,4 +39,7 @@ export const migrations: MigrationList = [
   Migration20261121001500_ledger_references,
   Migration20261121001600_disclosure,
   Migration20261121001700_ledger_details,
+  Migration20261121001800_emergency,
+  Migration20261121001900_access_volume,
+  Migration20261121002000_policy_releases,
 ];

@@ -12,6 +12,7 @@ import { CareTeamResolver, DiagnosisResolver, VisitResolver } from './api/clinic
 import { GovernedHttp } from './api/governed-http.js';
 import { ConsentResolver, PatientRightsResolver, RelatedPersonResolver } from './api/consent.resolver.js';
 import { DisclosureResolver, PatientDisclosuresResolver } from './api/disclosure.resolver.js';
+import { CompartmentGrantResolver, EmergencyAccessResolver } from './api/emergency.resolver.js';
 import { ExportController } from './api/export.controller.js';
 import { ExportResolver } from './api/export.resolver.js';
 import { graphqlOptions } from './api/graphql-options.js';
@@ -20,8 +21,10 @@ import { LedgerController } from './api/ledger.controller.js';
 import { LedgerResolver } from './api/ledger.resolver.js';
 import { LedgerDetailResolver } from './api/ledger-detail.resolver.js';
 import { PatientResolver } from './api/patient.resolver.js';
+import { PolicyResolver } from './api/policy.resolver.js';
 import { Readiness } from './api/readiness.js';
 import { RequestDocuments, type Deployment } from './api/request-document.js';
+import { RevealResolver } from './api/reveal.resolver.js';
 import { SessionResolver } from './api/session.resolver.js';
 import type { Composition } from './composition.js';
 import { Exports } from './operation/exports.js';
@@ -52,6 +55,10 @@ export const resolvers = [
   DisclosureResolver,
   PatientDisclosuresResolver,
   LedgerDetailResolver,
+  PolicyResolver,
+  CompartmentGrantResolver,
+  EmergencyAccessResolver,
+  RevealResolver,
 ];
 
 /** The Nest side of the composition root: one flat list of providers. */
@@ -73,7 +80,7 @@ export class AppModule {
         { provide: Metrics, useValue: services.metrics },
         { provide: Log, useValue: services.log },
         { provide: GovernedHttp, useValue: new GovernedHttp(documents, answering, services) },
-        { provide: Readiness, useValue: new Readiness(ledger) },
+        { provide: Readiness, useValue: new Readiness(ledger, composition.policy) },
       ],
     };
   }

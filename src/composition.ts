@@ -2,11 +2,13 @@ import { createSecretKey } from 'node:crypto';
 import path from 'node:path';
 import { MikroORM } from '@mikro-orm/postgresql';
 import type { Configuration } from './config/configuration.js';
+import { EmergencyAccessStore } from './domain/emergency-access/emergency-access.store.js';
 import './domain/nouns.js';
 import { Identity } from './identity/identity.js';
 import { auditEvents } from './interop/fhir/audit-event.js';
 import { ReminderJobs } from './jobs/appointment-reminder-jobs.js';
 import { ReminderDirectory } from './jobs/appointment-reminder-sink.js';
+import { EmergencyNotices } from './jobs/emergency-notices.js';
 import { ExportJobs } from './jobs/export-jobs.js';
 import { Jobs } from './jobs/jobs.js';
 import { registry } from './kernel/attribute.js';
@@ -21,6 +23,7 @@ import { bareDraft } from './ledger/record.js';
 import { witnessSettings } from './ledger/witness-policy.js';
 import { ReferenceFollower, ReferenceIndexer } from './ledger/references.js';
 import { ormOptions, POOL_SIZE } from './mikro-orm.config.js';
+import { AccessVolume } from './operation/access-volume.store.js';
 import { Answering } from './operation/answering.js';
 import { Details } from './operation/details.js';
 import { ExportFiles } from './operation/export-file.js';
@@ -29,6 +32,7 @@ import { Exports } from './operation/exports.js';
 import { IdempotencyStore } from './operation/idempotency.store.js';
 import { LimitStore } from './operation/limit.store.js';
 import { Notices } from './operation/notices.js';
+import { storeShipped } from './operation/policy-install.js';
 import { Operations } from './operation/run.js';
 import { SealedContents } from './operation/sealed-content.js';
 import { Sessions } from './operation/sessions.js';
@@ -37,8 +41,20 @@ import { Turns } from './operation/turn.js';
 import { Database } from './persistence/database.js';
 import { tenantCodes } from './persistence/tenant.store.js';
 import { PolicyEngine } from './policy/engine.js';
+import { Policies } from './policy/policies.js';
+import { PolicyKey } from './policy/policy-key.js';
+import { ReleaseLoader } from './policy/release-loader.js';
+import { ReleaseStore } from './policy/release.store.js';
 import { PolicySource } from './policy/source.js';
 import { Vault } from './vault/vault.js';
+
+export interface CompositionOptions {
+  readonly clock?: Clock;
+  /** A directory of policies to decide by, in place of the releases of the database. */
+  readonly policies?: string;
+  /** Whether the shipped policies decide where no stored release fits: for commands that put another one in force. */
+  readonly stopgap?: boolean;
+}
 
 export interface DatabaseLogins {
   readonly appUrl: string;
@@ -53,11 +69,14 @@ export interface Composition {
   readonly sessions: Sessions;
   readonly answering: Answering;
   readonly identity: Identity;
-  readonly policy: PolicyEngine;
+  readonly policy: Policies;
+  readonly volumes: AccessVolume;
   readonly vault: Vault;
   readonly ledger: Ledger;
   readonly checkpoints: CheckpointStore;
+  readonly ledgerReader: LedgerReader;
   readonly exports: Exports;
+  readonly emergencies: EmergencyAccessStore;
   /** Not started. */
   readonly jobs: Jobs;
   /** Listens from the first subscription on. */
@@ -83,16 +102,16 @@ const DRAIN_MILLISECONDS = 5_000;
 export async function compose(
   configuration: Configuration,
   logins: DatabaseLogins,
-  options: { clock?: Clock; policies?: string } = {},
+  options: CompositionOptions = {},
 ): Promise<Composition> {
   const clock = options.clock ?? new SystemClock();
-  const policy = PolicyEngine.load(PolicySource.directory(options.policies ?? path.resolve('policies')), registry);
   const app = await Database.of(new MikroORM(ormOptions(logins.appUrl)), POOL_SIZE);
   const sequencer = await Database.connect(logins.sequencerUrl, {
     maximum: SEQUENCER_POOL,
     name: 'custodia sequencer',
   });
   const auditor = await Database.connect(logins.auditorUrl, { maximum: AUDITOR_POOL, name: 'custodia auditor' });
+  const policy = await openPolicies(configuration, app, options);
   const vault = await Vault.withFileRoot(app, configuration.keyDirectory);
   const blobs = await FileBlobStore.open(configuration.blobDirectory, clock);
   const checkpoints = new FileCheckpointStore(configuration.checkpointDirectory);
@@ -110,7 +129,11 @@ export async function compose(
     lagLimit: configuration.ledgerLagLimit,
   });
   await ledger.createLogs(['system', ...tenants]);
-  await ledger.writer.append({ ...bareDraft('system', 'policy.load', 'POLICY', newId()), policy: policy.hash });
+  if (policy.unsettled === 'install') await storeShipped(policy, app, ledger.writer, clock);
+  const recordLoad = (hash: string) =>
+    ledger.writer.append({ ...bareDraft('system', 'policy.load', 'POLICY', newId()), policy: hash });
+  await recordLoad(policy.hash);
+  policy.start(recordLoad);
   const digest = (tenant: string, label: string, text: string) => vault.keyedDigest(tenant, label, text);
   const tokenKey = createSecretKey(digest('system', 'access-token', 'key'));
   const sealing = {
@@ -120,19 +143,22 @@ export async function compose(
   const identity = new Identity({ database: app, clock, tokenKey, digest, sealing });
   const details = new Details(vault);
   const files = new LogFiles(auditor, checkpoints, keys, configuration.archiveDirectory);
+  const volumes = new AccessVolume(app);
+  const ledgerReader = new LedgerReader(auditor, () => ledger.sequencer.drain(DRAIN_MILLISECONDS), files);
   const operations = new Operations({
     database: app,
-    policy,
+    policies: policy,
     vault,
     ledger: ledger.writer,
     clock,
     limits: new LimitStore(app),
+    volumes,
     idempotency: new IdempotencyStore(app),
     challenges: identity.challenges,
     files,
     contents: new SealedContents(vault, blobs, configuration.largestAttachment),
     details,
-    ledgerReader: new LedgerReader(auditor, () => ledger.sequencer.drain(DRAIN_MILLISECONDS), files),
+    ledgerReader,
     auditEvents: (entry) => auditEvents(entry, configuration.origin),
   });
   const references = new ReferenceFollower(new ReferenceIndexer(sequencer, files), () => ledger.sequencer.leader);
@@ -143,8 +169,11 @@ export async function compose(
   );
   const work = { operations, identity, exports, ledger: ledger.writer, vault, details, clock, tenants };
   const notices = new Notices(logins.appUrl);
-  const answering = new Answering(ledger.writer, policy, details);
+  const answering = new Answering(ledger.writer, details);
   const outbox = new ReminderDirectory(path.join(configuration.dataDirectory, 'outbox', 'reminders'));
+  const emergencies = new EmergencyAccessStore(app);
+  const emergencyOutbox = new ReminderDirectory(path.join(configuration.dataDirectory, 'outbox', 'emergency'));
+  const notifier = new EmergencyNotices(emergencies, emergencyOutbox, clock, tenants);
   const reminders = new ReminderJobs({ operations, answering, identity, vault, clock, tenants }, outbox);
   return {
     operations,
@@ -152,11 +181,14 @@ export async function compose(
     answering,
     identity,
     policy,
+    volumes,
     vault,
     ledger,
     checkpoints,
+    ledgerReader,
     exports,
-    jobs: new Jobs(logins.appUrl, [new ExportJobs(work), reminders]),
+    emergencies,
+    jobs: new Jobs(logins.appUrl, [new ExportJobs(work), reminders, notifier]),
     notices,
     turns: new Turns(app, clock),
     tenants,
@@ -164,6 +196,7 @@ export async function compose(
     app,
     sequencer,
     async close() {
+      await policy.stop();
       await notices.close();
       await identity.close();
       await references.stop();
@@ -173,4 +206,27 @@ export async function compose(
       await auditor.close();
     },
   };
+}
+
+/** The policies of a directory where one is named, else what the releases in the database say. */
+async function openPolicies(
+  { checkpointDirectory, keyDirectory, profile }: Configuration,
+  app: Database,
+  { policies, stopgap = false }: CompositionOptions,
+): Promise<Policies> {
+  const shipped = PolicySource.directory(policies ?? path.resolve('policies'));
+  if (policies !== undefined) return Policies.of(PolicyEngine.load(shipped, registry));
+  const store = new ReleaseStore(app);
+  const { releases } = await store.counted();
+  return Policies.open(
+    new ReleaseLoader({
+      store,
+      key: PolicyKey.open(keyDirectory, releases === 0),
+      registry,
+      shipped,
+      head: path.join(checkpointDirectory, 'policy-head.json'),
+      adopts: profile === 'trial',
+      stopgap,
+    }),
+  );
 }

@@ -53,6 +53,7 @@ export async function serve(
 ): Promise<RunningApi> {
   const metrics = new Metrics();
   watch(metrics, composition);
+  watchPolicies(log, metrics, composition);
   composition.ledger.onLagAlarm(({ milliseconds, blockedByPid }, over) =>
     log.warn(over ? 'ledger lag over' : 'ledger lags', { milliseconds, process: blockedByPid ?? undefined }),
   );
@@ -143,7 +144,22 @@ export async function serve(
   };
 }
 
-function watch(metrics: Metrics, { app, sequencer, ledger }: Composition): void {
+function watchPolicies(log: Log, metrics: Metrics, { policy }: Composition): void {
+  metrics.watchPolicies(() => ({ version: Number(policy.version), problem: policy.health.problem !== null }));
+  if (policy.health.problem !== null) log.warn('policies refused', { policyHash: policy.hash });
+  policy.onChange(({ hash, problem }) => {
+    if (problem === null) log.info('policies changed', { policyHash: hash });
+    else log.error('policies refused', { policyHash: hash });
+  });
+  policy.onDifference((difference) => {
+    metrics.shadowDifference(difference.type, difference.action);
+    log.info('policies differ in shadow', { ...difference });
+  });
+}
+
+function watch(metrics: Metrics, { app, sequencer, ledger, volumes, emergencies, tenants, clock }: Composition): void {
+  metrics.watchEmergencyAccesses(() => emergencies.waiting(tenants, clock.now()));
+  metrics.watchBulkLimits(() => volumes.refused);
   metrics.watchPool('app', () => app.load());
   metrics.watchPool('sequencer', () => sequencer.load());
   let health: Pick<LedgerHealth, 'lagMilliseconds' | 'refusing' | 'sizeByLog' | 'witnesses'> = {

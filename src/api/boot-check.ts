@@ -1,12 +1,15 @@
 import { isObjectType, type GraphQLSchema } from 'graphql';
 import { Refusal } from '../config/refusal.js';
+import { UNGOVERNED_FIELDS } from '../domain/governed.js';
 import { registry } from '../kernel/attribute.js';
 import { declaredOperations } from '../operation/operation.js';
 import { SESSION_OPERATIONS } from '../operation/sessions.js';
-import type { PolicyEngine } from '../policy/engine.js';
+import type { Policies } from '../policy/policies.js';
 
-const UNGOVERNED_FIELDS = new Set(['fieldAccess', 'uploadUrl']);
-/** Object types that hold no patient's data, each with all its fields: what is not in here is a noun, or is refused. */
+/**
+ * Object types that hold no patient's data, or what an operation of its own decided to show; each with all its fields. What is
+ * not in here is a noun, or is refused.
+ */
 const UNGOVERNED_TYPES: Readonly<Record<string, readonly string[]>> = {
   FieldAccess: ['field', 'state', 'mask'],
   AccessReport: ['entries', 'pageInfo'],
@@ -79,11 +82,27 @@ const UNGOVERNED_TYPES: Readonly<Record<string, readonly string[]>> = {
   LedgerProof: ['index', 'size', 'leaf', 'recordHash', 'record', 'hashes', 'checkpoint', 'proof'],
   LedgerConsistency: ['from', 'to', 'hashes'],
   PageInfo: ['hasNextPage', 'hasPreviousPage', 'startCursor', 'endCursor'],
+  Revealed: ['id', 'type', 'fields'],
+  RevealedField: ['field', 'value'],
   Session: ['accessToken', 'refreshToken', 'expiresAt'],
   Me: ['id', 'tenant', 'role', 'purposes', 'patientIds', 'factorMissing'],
   TotpEnrolment: ['secret', 'uri'],
   RecoveryCodes: ['codes'],
   ExportJob: ['id', 'status', 'rowCount', 'sha256', 'downloadUrl', 'progress'],
+  PolicyRelease: [
+    ...['hash', 'version', 'state', 'note', 'author', 'proposedAt', 'approver', 'approvedAt', 'files', 'problems'],
+  ],
+  PolicyReleaseConnection: ['edges', 'pageInfo'],
+  PolicyReleaseEdge: ['node', 'cursor'],
+  PolicyFile: ['name', 'text'],
+  PolicyProblem: ['file', 'line', 'message'],
+  DecisionExplanation: [
+    ...['index', 'time', 'operation', 'outcome', 'code', 'role', 'purpose', 'policy', 'version', 'rules', 'accesses'],
+    'differences',
+  ],
+  ExplainedRule: ['id', 'effect', 'subject', 'file', 'line', 'consent', 'onMissing', 'onDeny'],
+  ExplainedAccess: ['type', 'rows', 'fields'],
+  ExplainedField: ['field', 'state', 'masks'],
 };
 const CONNECTION_FIELDS = ['edges', 'pageInfo', 'totalCount'];
 const EDGE_FIELDS = ['node', 'cursor'];
@@ -92,12 +111,17 @@ const EDGE_FIELDS = ['node', 'cursor'];
  * Silence means no: refuses to start when a root field has no declared operation, when the policy does not list an
  * operation with the same question, or when a field of any type has no class and is not known to need none.
  */
-export function refuseUndeclared(schema: GraphQLSchema, policy: PolicyEngine): void {
+export function refuseUndeclared(schema: GraphQLSchema, policy: Policies): void {
   const problems = [...undeclaredRootFields(schema, policy), ...unclassifiedFields(schema), ...unknownFields(schema)];
-  if (problems.length > 0) throw new Refusal(`The API is not declared in full: ${problems.join('; ')}.`);
+  if (problems.length === 0) return;
+  const next =
+    policy.releases === null
+      ? ''
+      : ' After an upgrade of the software, put its policies in force: npm run policy -- propose.';
+  throw new Refusal(`The API is not declared in full: ${problems.join('; ')}.${next}`);
 }
 
-function undeclaredRootFields(schema: GraphQLSchema, policy: PolicyEngine): string[] {
+function undeclaredRootFields(schema: GraphQLSchema, policy: Policies): string[] {
   const roots = [schema.getQueryType(), schema.getMutationType(), schema.getSubscriptionType()];
   const names = roots.flatMap((root) => Object.keys(root?.getFields() ?? {}));
   const declared = declaredOperations();

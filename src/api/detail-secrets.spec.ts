@@ -11,9 +11,12 @@ const SUSPICIOUS =
 /** Names that look like it and are none: codes of illnesses and forms, media types, the digests of a public text and of a record. */
 const HARMLESS = new Set([
   'AttachFileInput.contentType',
+  'BreakGlassInput.reasonCode',
+  'CompartmentGrantFilter.reasonCode',
   'ConsentFormFilter.code',
   'CreateVisitInput.reasonCode',
   'CreateVisitInput.reasonCodeSystem',
+  'GrantCompartmentInput.reasonCode',
   'PublishConsentFormInput.code',
   'RecordDiagnosisInput.code',
   'RecordDiagnosisInput.codeSystem',

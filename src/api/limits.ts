@@ -52,11 +52,11 @@ function noteCost(context: ValidationContext | null, { n }: { n: number }): void
   if (n > LIMITS.cost) refuse(context);
 }
 
-/** Fields that check a secret. */
-const SECRET_FIELDS = new Set(['signIn', 'refresh', 'satisfyChallenge', 'enrolTotp', 'confirmTotp']);
+/** Fields that check a secret or give one away. */
+const SECRET_FIELDS = new Set(['signIn', 'refresh', 'satisfyChallenge', 'enrolTotp', 'confirmTotp', 'reveal']);
 
 /**
- * One secret a document: under aliases one request would try fifteen codes, and what counts tries counts requests too. A
+ * One secret a document: under aliases one request would try fifteen codes or reveal fifteen values, and what counts tries counts requests too. A
  * field that a directive leaves out counts as well.
  */
 const oneSecretRule: ValidationRule = (context) => ({

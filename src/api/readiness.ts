@@ -1,5 +1,6 @@
 import type { Ledger } from '../ledger/ledger.js';
 import type { WitnessHealth } from '../ledger/witness-client.js';
+import type { Policies, PolicyHealth } from '../policy/policies.js';
 
 export interface ReadinessState {
   readonly ready: boolean;
@@ -14,6 +15,8 @@ export interface ReadinessState {
     readonly witnesses: readonly WitnessHealth[];
     readonly problem: string | null;
   };
+  /** What decides. With a problem the policies before it stay in force, so that the process stays ready. */
+  readonly policies: PolicyHealth;
 }
 
 const LARGEST_LAG = 5_000;
@@ -22,17 +25,21 @@ const LARGEST_LAG = 5_000;
 export class Readiness {
   private draining = false;
 
-  constructor(private readonly ledger: Ledger) {}
+  constructor(
+    private readonly ledger: Ledger,
+    private readonly policies: Policies,
+  ) {}
 
   drain(): void {
     this.draining = true;
   }
 
   async look(): Promise<ReadinessState> {
+    const policies = this.policies.health;
     try {
       const { leader, lagMilliseconds, blockedByPid, refusing, witnesses, problem } = await this.ledger.health();
       const ready = !this.draining && problem === null && lagMilliseconds <= LARGEST_LAG;
-      return { ready, ledger: { leader, lagMilliseconds, blockedByPid, refusing, witnesses, problem } };
+      return { ready, ledger: { leader, lagMilliseconds, blockedByPid, refusing, witnesses, problem }, policies };
     } catch {
       return {
         ready: false,
@@ -44,6 +51,7 @@ export class Readiness {
           witnesses: [],
           problem: 'database unreachable',
         },
+        policies,
       };
     }
   }

@@ -1,6 +1,7 @@
 import type { FastifyRequest } from 'fastify';
 import { GraphQLError } from 'graphql';
 import type { Identity } from '../identity/identity.js';
+import { underEmergency } from '../identity/live-sessions.js';
 import { Unauthenticated } from '../identity/unauthenticated.js';
 import type { Actor, RequestFacts } from '../kernel/actor.js';
 import { FAILURE_STATUS } from '../kernel/failure.js';
@@ -18,6 +19,8 @@ import type { TrustedDocuments } from './trusted-documents.js';
 const REQUEST_ID = /^([0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9a-f]{32}|(?!.*\d{7})[A-Za-z0-9._:-]{1,64})$/i;
 const PURPOSE = /^[A-Z]{3,16}(\.[A-Z]{2,16})?$/;
 const LONGEST_REASON = 500;
+/** The one value of `X-Break-Glass` that counts: HL7 v3-ActReason. */
+const BREAK_GLASS = 'BTG';
 
 /** What Apollo hands to every resolver: the document of this request. */
 export interface ApiContext {
@@ -47,8 +50,9 @@ export class RequestDocuments {
   async open(request: FastifyRequest): Promise<ApiContext> {
     const facts = factsOf(request);
     const { origins, production } = this.deployment;
+    const actor = await this.actor(request);
     return {
-      document: new Document(await this.actor(request), facts, null),
+      document: new Document(actor !== null && facts.breakGlass === true ? underEmergency(actor) : actor, facts, null),
       startedAt: performance.now(),
       cookie: RefreshCookie.of(request, origins, production),
     };
@@ -80,6 +84,7 @@ function factsOf(request: FastifyRequest): RequestFacts {
     purpose: purposeOf(header(request, 'x-purpose-of-use')),
     reason: reasonOf(header(request, 'x-reason')),
     idempotencyKey: header(request, 'idempotency-key'),
+    breakGlass: header(request, 'x-break-glass') === BREAK_GLASS,
     clientAddress: request.ip,
   };
 }

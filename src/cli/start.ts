@@ -61,6 +61,7 @@ class System {
       composition = await compose(configuration, database);
       await assertDurability(composition.app);
       log.info('policies loaded', { policyHash: composition.policy.hash });
+      if (composition.policy.differs) log.warn('policies of the directory not in force');
       const api = await serve(configuration, composition, log);
       const organisation = demo ? await demoOf(configuration, composition, api, log) : null;
       log.info('ready');

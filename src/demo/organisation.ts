@@ -1,9 +1,10 @@
 import { existsSync } from 'node:fs';
-import { readFile, rename, writeFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { Composition } from '../composition.js';
 import { assignCareTeam } from '../domain/care-team/assign-care-team.js';
 import { bookAppointment } from '../domain/appointment/book-appointment.js';
+import { grantCompartment } from '../domain/compartment-grant/grant-compartment.js';
 import { createCareTeam } from '../domain/care-team/create-care-team.js';
 import { recordConsent } from '../domain/consent/record-consent.js';
 import { DisclosureCategory, DisclosureChannel } from '../domain/disclosure/disclosure-category.js';
@@ -23,7 +24,17 @@ import type { OperationDefinition } from '../operation/operation.js';
 import { selectFields } from '../operation/selection.js';
 import type { View } from '../operation/view.js';
 import type { Tenant } from '../persistence/tenant.store.js';
-import { CANARY, DEMO_FACTOR_ROLES, DEMO_ROLES, DEMO_TENANTS, demoPatients, type DemoPatient } from './people.js';
+import {
+  CANARY,
+  DEMO_FACTOR_ROLES,
+  DEMO_GRANT,
+  DEMO_ROLES,
+  DEMO_TENANTS,
+  demoPatients,
+  type DemoPatient,
+} from './people.js';
+import { keep } from './demo-file.js';
+import { withFactor } from './with-factor.js';
 
 export interface DemoUser {
   readonly id: string;
@@ -69,7 +80,8 @@ async function loadTenant(composition: Composition, { id, timeZone }: Tenant) {
   const accounts = await Promise.all(DEMO_ROLES.map((role) => account(composition, id, role)));
   const loading = new DemoTenant(composition, accounts, timeZone);
   const patients = await loading.load(demoPatients(id));
-  return { tenant: id, patients, users: await loading.enrolFactors() };
+  const users = await loading.enrolFactors(id === DEMO_GRANT.tenant ? patients[DEMO_GRANT.patient] : undefined);
+  return { tenant: id, patients, users };
 }
 
 /** The password follows from the keys of this installation: loading that was interrupted can be taken up again. */
@@ -113,7 +125,7 @@ class DemoTenant {
    * that the one an authenticator shows now is still unused. An account whose factor an interrupted loading made keeps a
    * secret that nobody knows: `npm start -- --fresh` makes a new one.
    */
-  async enrolFactors(): Promise<DemoUser[]> {
+  async enrolFactors(granted?: string): Promise<DemoUser[]> {
     const { clock, sessions, answering, identity } = this.composition;
     const secrets = new Map<Role, string>();
     for (const role of DEMO_FACTOR_ROLES) {
@@ -130,6 +142,7 @@ class DemoTenant {
         await answering.settle(document, null);
       }
     }
+    if (granted !== undefined) await this.grant(granted, secrets.get('privacy_officer'));
     for (const actor of this.actors.values()) await identity.signOut(actor);
     return this.users.map((user) => ({ ...user, totpSecret: secrets.get(user.role) ?? null }));
   }
@@ -183,6 +196,21 @@ class DemoTenant {
     });
   }
 
+  /** Lets the physician see the compartment of one patient. The factor of the privacy office is shown with the code of now. */
+  private async grant(patientId: string, secret?: string): Promise<void> {
+    if (secret === undefined) return;
+    const { clock, sessions } = this.composition;
+    const accountId = String(this.users.find((user) => user.role === 'physician')?.id);
+    const input = { ...DEMO_GRANT.input, accountId, patientId };
+    const ask = (challengeId: string | null) =>
+      this.run('grant', 'privacy_officer', 'HCOMPL', grantCompartment, { ...input, challengeId }, DEMO_GRANT.reason);
+    await withFactor(ask, async (challengeId) => {
+      const document = new Document(await this.actor('privacy_officer'), demoFacts('HCOMPL', null), null);
+      await sessions.satisfyChallenge(document, challengeId, totpCode(secret, clock.milliseconds()));
+      await this.composition.answering.settle(document, null);
+    });
+  }
+
   private async admit(patient: DemoPatient, ward: string, calls: string): Promise<string> {
     const { key, onWard, visitsToday, diagnosis, notes, born, ...values } = patient;
     const birthDate = typeof born === 'string' ? born : this.birthDateOf(born);
@@ -223,9 +251,10 @@ class DemoTenant {
     purpose: string,
     operation: OperationDefinition<Arguments, View>,
     input: Arguments,
+    reason: string | null = null,
   ): Promise<View> {
     const actor = await this.actor(role);
-    const document = new Document(actor, demoFacts(purpose, `demo ${step}`), null);
+    const document = new Document(actor, { ...demoFacts(purpose, `demo ${step}`), reason }, null);
     const { operations, answering } = this.composition;
     try {
       return await operations.run(operation, document, input, selectFields('id', 'version'));
@@ -268,11 +297,4 @@ function reject(error: unknown): never {
 
 function demoFacts(purpose: string | null, idempotencyKey: string | null): RequestFacts {
   return { requestId: newId(), purpose, reason: null, idempotencyKey, clientAddress: null };
-}
-
-/** Written whole or not at all. */
-async function keep(file: string, demo: DemoOrganisation): Promise<DemoOrganisation> {
-  await writeFile(`${file}.new`, `${JSON.stringify(demo, null, 2)}\n`, { mode: 0o600 });
-  await rename(`${file}.new`, file);
-  return demo;
 }

@@ -1,3 +1,4 @@
+import { GrantableCompartment, GrantReason } from '../domain/compartment-grant/grant-compartment.js';
 import type { Role } from '../kernel/actor.js';
 import type { Tenant } from '../persistence/tenant.store.js';
 
@@ -28,6 +29,14 @@ export const DEMO_ROLES: readonly Role[] = [
 
 /** Accounts with a second factor: those of whom a policy demands one for something. */
 export const DEMO_FACTOR_ROLES: readonly Role[] = ['privacy_officer', 'security_admin', 'patient', 'guardian'];
+
+/** The one compartment that is granted in the demo organisation: to the physician of the third tenant, of the person with HIV. */
+export const DEMO_GRANT = {
+  tenant: 'T-EU',
+  patient: 'PT7',
+  input: { compartment: GrantableCompartment.HIV_STD, reasonCode: GrantReason.TREATING_TEAM },
+  reason: 'Treats the patient in the clinic for infectious diseases',
+} as const;
 
 export interface DemoPatient {
   readonly key: string;

@@ -23,6 +23,9 @@ export class FieldAccess {
   mask: string | null;
 }
 
+/** Fields of records that carry no value of the record: who they are shown to is decided elsewhere. */
+export const UNGOVERNED_FIELDS: ReadonlySet<string> = new Set(['fieldAccess', 'uploadUrl']);
+
 /** A record under policy. `fieldAccess` lists every governed field of the type, selected or not, whether or not it has a value. */
 @InterfaceType({
   description: 'A record under policy.',

@@ -8,6 +8,8 @@ import { AccountingRequest } from './disclosure/accounting-request.js';
 import { AccountingSuspension } from './disclosure/accounting-suspension.js';
 import { Disclosure } from './disclosure/disclosure.js';
 import { ResearchProtocol } from './disclosure/research-protocol.js';
+import { CompartmentGrant } from './compartment-grant/compartment-grant.js';
+import { EmergencyAccess } from './emergency-access/emergency-access.js';
 import { ConsentForm } from './informed-consent/consent-form.js';
 import { InformedConsent } from './informed-consent/informed-consent.js';
 import { Organization } from './organization/organization.js';
@@ -35,4 +37,6 @@ export const nouns = [
   AccountingRequest,
   AccountingSuspension,
   ResearchProtocol,
+  CompartmentGrant,
+  EmergencyAccess,
 ];

@@ -7,7 +7,8 @@ import type { FactorStore } from './factor.store.js';
 import { codeRefused, factorLocked, moment } from './factors.js';
 import { TOLERANCE } from './totp.js';
 
-const CHALLENGE_LIFE = 5 * 60_000;
+/** Seconds. */
+const CHALLENGE_LIFE = 300;
 
 /** What a caller is told of a challenge. */
 export interface Challenge {
@@ -31,11 +32,12 @@ export class Challenges {
   /**
    * A pending challenge for one action of this session. `methods` is [] when the account has no confirmed factor.
    * @param binding 32 bytes: SHA-256 over all that the action is
+   * @param life seconds from now to its end, five minutes at most: the code that unlocks it is not older when it is used
    */
-  async issue(actor: Actor, binding: Buffer): Promise<Challenge> {
+  async issue(actor: Actor, binding: Buffer, life = CHALLENGE_LIFE): Promise<Challenge> {
     const now = this.clock.now();
     const id = newId();
-    const expiresAt = new Date(now.getTime() + CHALLENGE_LIFE);
+    const expiresAt = new Date(now.getTime() + Math.min(life, CHALLENGE_LIFE) * 1000);
     const hasFactor = await this.store.issue(actor, { id, binding, now, expiresAt });
     return { id, methods: hasFactor ? ['totp'] : [], expiresAt };
   }

@@ -26,6 +26,9 @@ export interface SignInRow {
 export interface ActorRow extends AccountRow {
   readonly care_team_ids: readonly string[];
   readonly patient_ids: readonly string[];
+  readonly emergency_patient_ids: readonly string[];
+  /** `<patient uuid>:<label>`. */
+  readonly compartment_grants: readonly string[];
   readonly time_zone: string;
   readonly country: string;
 }
@@ -108,6 +111,11 @@ export class IdentityStore {
       values: [tenant, accountId, now],
     });
     return rows[0] ?? null;
+  }
+
+  /** Every living account of some roles, as it is now. */
+  async livingAccounts(tenant: string, roles: readonly Role[], now: Date): Promise<ActorRow[]> {
+    return this.database.query<ActorRow>(tenant, { text: ACCOUNTS, values: [tenant, roles, now] });
   }
 
   /** Never moves backwards and never revives an ended session. */
@@ -225,14 +233,23 @@ function endSession(tenant: string, sessionId: string, reason: EndReason, now: D
   };
 }
 
-/** What an actor is made of. $1 is the tenant, $3 is now: whom an account may speak for ends by itself. */
+/** What an actor is made of. $1 is the tenant, $3 is now: whom an account may speak for, and what it may see, ends by itself. */
 const ACTOR = `
          account.id, account.reference, account.role, tenant.time_zone, tenant.country,
          ARRAY(SELECT member.care_team_id::text FROM care_team_member member
                 WHERE member.tenant_id = $1 AND member.account_id = account.id ORDER BY 1) AS care_team_ids,
          ARRAY(SELECT DISTINCT person.patient_id::text FROM related_person person
                 WHERE person.tenant_id = $1 AND person.account_id = account.id AND person.start_at <= $3
-                  AND (person.end_at IS NULL OR person.end_at > $3) ORDER BY 1) AS patient_ids`;
+                  AND (person.end_at IS NULL OR person.end_at > $3) ORDER BY 1) AS patient_ids,
+         ARRAY(SELECT DISTINCT access.patient_id::text FROM emergency_access access
+                WHERE access.tenant_id = $1 AND access.account_id = account.id AND access.started_at <= $3
+                  AND access.expires_at > $3 ORDER BY 1) AS emergency_patient_ids,
+         ARRAY(SELECT DISTINCT compartment.patient_id::text || ':' || compartment.compartment
+                 FROM compartment_grant compartment
+                WHERE compartment.tenant_id = $1 AND compartment.account_id = account.id
+                  AND compartment.account_role = account.role AND compartment.status = 'active'
+                  AND compartment.valid_from <= $3 AND compartment.valid_until > $3
+                ORDER BY 1) AS compartment_grants`;
 
 /** The session with all that an actor is made of, as it is now. */
 const SESSION = `
@@ -248,3 +265,9 @@ const ACCOUNT = `
     FROM account
     JOIN tenant ON tenant.id = account.tenant_id
    WHERE account.tenant_id = $1 AND account.id = $2 AND account.disabled_at IS NULL AND assert_tenant($1)`;
+
+const ACCOUNTS = `
+  SELECT ${ACTOR}
+    FROM account
+    JOIN tenant ON tenant.id = account.tenant_id
+   WHERE account.tenant_id = $1 AND account.role = ANY ($2) AND account.disabled_at IS NULL AND assert_tenant($1)`;

@@ -9,6 +9,7 @@ const IDLE_LIMIT = 15 * 60_000;
 const TOUCH_INTERVAL = 60_000;
 const FRESHNESS = 1_000;
 const CAPACITY = 20_000;
+const NONE: readonly string[] = Object.freeze([]);
 
 interface Entry {
   /** When the state was asked for, not when it arrived: what changed after this may be missing in it. */
@@ -120,9 +121,17 @@ export function actorOf(tenant: string, session: SessionRow): Actor {
   return actorIn(tenant, session.session_id, session, session.factor_missing);
 }
 
-/** An actor whose session is carried for the records only. */
+/** The same actors under their open emergency accesses; whoever has none is not in here. */
+const emergencies = new WeakMap<Actor, Actor>();
+
+/** The actor of a request that is made under an emergency access: the only way to reach what one opens. */
+export function underEmergency(actor: Actor): Actor {
+  return emergencies.get(actor) ?? actor;
+}
+
+/** An actor whose session is carried for the records only. No emergency is open to it: see {@link underEmergency}. */
 export function actorIn(tenant: string, sessionId: string, row: ActorRow, factorMissing: boolean): Actor {
-  return Object.freeze({
+  const actor: Actor = Object.freeze({
     id: row.id,
     tenant,
     role: row.role,
@@ -130,10 +139,15 @@ export function actorIn(tenant: string, sessionId: string, row: ActorRow, factor
     reference: row.reference,
     careTeamIds: Object.freeze(row.care_team_ids),
     patientIds: Object.freeze(row.patient_ids),
+    emergencyPatientIds: NONE,
+    compartmentGrants: Object.freeze(row.compartment_grants),
     factorMissing,
     timeZone: row.time_zone,
     country: row.country,
   });
+  const emergencyPatientIds = Object.freeze(row.emergency_patient_ids);
+  if (emergencyPatientIds.length > 0) emergencies.set(actor, Object.freeze({ ...actor, emergencyPatientIds }));
+  return actor;
 }
 
 export function suspectOf(tenant: string, session: SessionRow | null) {

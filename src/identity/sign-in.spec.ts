@@ -106,6 +106,8 @@ describe('signing in', () => {
       reference: created.reference,
       careTeamIds: [],
       patientIds: [],
+      emergencyPatientIds: [],
+      compartmentGrants: [],
       factorMissing: false,
       timeZone: 'Asia/Shanghai',
       country: 'CN',

@@ -33,6 +33,13 @@ export interface Actor {
   readonly careTeamIds: readonly string[];
   /** Patients for whom the account may speak now: oneself, or those whose guardian one is. Empty for staff. */
   readonly patientIds: readonly string[];
+  /**
+   * Patients to whom the account has an open emergency access. Empty unless the request says that it is made under one: see
+   * `underEmergency` of the identity room.
+   */
+  readonly emergencyPatientIds: readonly string[];
+  /** Special compartments of patients that the account was granted and that are in force now: `<patient uuid>:<label>`. */
+  readonly compartmentGrants: readonly string[];
   /** True where the tenant demands a second factor of this role and the session was started without one. */
   readonly factorMissing: boolean;
   /** ISO 3166-1 alpha-2 country of the tenant: how a national phone number is read. */
@@ -51,6 +58,8 @@ export interface RequestFacts {
   readonly reason: string | null;
   /** `Idempotency-Key`, verbatim. */
   readonly idempotencyKey: string | null;
+  /** True where `X-Break-Glass: BTG` was sent. Absent: false. */
+  readonly breakGlass?: boolean;
   /**
    * Address of the peer; null for commands and jobs. Personal data: it may reach the rate limits and the sealed details of
    * the ledger, never a log.

@@ -68,12 +68,23 @@ export interface AttributeDeclaration {
  * A row fact that a policy condition may name. Facts are NOT NULL, in the table and in memory alike.
  * `column`: a column of the noun's table. `overlap`: an array column meets an attribute of the actor.
  * `today`: a child row that starts within the tenant's calendar day exists. `listed`: a uuid column is one of an
- * attribute of the actor. `consent`: what the patient decided for a purpose; policies name it as `<name>.<purpose>`.
+ * attribute of the actor. `granted`: `<patient>:<label>`, of a uuid column and a text column, is one of an attribute of the
+ * actor. `consent`: what the patient decided for a purpose; policies name it as `<name>.<purpose>`.
  */
 export type FactDeclaration = { readonly name: string } & (
   | { readonly source: 'column'; readonly column: string; readonly kind: 'text' | 'integer' | 'boolean' | 'uuid' }
   | { readonly source: 'overlap'; readonly column: string; readonly actorAttribute: 'careTeamIds' }
-  | { readonly source: 'listed'; readonly column: string; readonly actorAttribute: 'patientIds' }
+  | {
+      readonly source: 'listed';
+      readonly column: string;
+      readonly actorAttribute: 'patientIds' | 'emergencyPatientIds';
+    }
+  | {
+      readonly source: 'granted';
+      readonly patient: string;
+      readonly column: string;
+      readonly actorAttribute: 'compartmentGrants';
+    }
   | { readonly source: 'consent'; readonly column: string }
   | {
       readonly source: 'today';

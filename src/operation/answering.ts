@@ -1,8 +1,6 @@
 import { Failure } from '../kernel/failure.js';
 import type { Receipt } from '../ledger/record.js';
 import type { LedgerWriter } from '../ledger/writer.js';
-import type { PolicyEngine } from '../policy/engine.js';
-import { newId } from '../kernel/identifier.js';
 import type { Details } from './details.js';
 import type { Document } from './document.js';
 
@@ -10,7 +8,6 @@ import type { Document } from './document.js';
 export class Answering {
   constructor(
     private readonly ledger: LedgerWriter,
-    private readonly policy: PolicyEngine,
     private readonly details: Details,
   ) {}
 
@@ -32,11 +29,14 @@ export class Answering {
     return document.flush(this.ledger, this.details);
   }
 
-  /** `extensions.policy` of an answer, or null where no governed type was read. */
+  /** `extensions.policy` of an answer; null where no governed type was read and there is nothing to offer. */
   policyReport(document: Document): Record<string, unknown> | null {
     const { masked, hidden, any } = document.report();
-    if (!any) return null;
-    return { decisionId: newId(), policyVersion: this.policy.version, purpose: document.facts.purpose, masked, hidden };
+    const offers = document.offersEmergencyAccess;
+    if (!any && !offers) return null;
+    const { decisionId, policyVersion, facts } = document;
+    const report = { decisionId, policyVersion, purpose: facts.purpose, masked, hidden };
+    return offers ? { ...report, emergencyAccess: 'AVAILABLE' } : report;
   }
 }
 

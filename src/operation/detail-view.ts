@@ -20,8 +20,8 @@ export interface LedgerDetailChange {
 
 const HIDDEN: FieldView = { state: 'HIDDEN', mask: null };
 const CLEAR: FieldView = { state: 'CLEAR', mask: null };
-/** Texts of an input that are nobody's value: ids, cursors, words of the schema. */
-const PLAIN_NAMES = /^(id|.*Ids?|tenant|after|before|field|direction|format|type|locale)$/;
+/** Texts of an input that are nobody's value: ids, cursors, words of the schema; and why the caller asked. */
+const PLAIN_NAMES = /^(id|.*Ids?|tenant|after|before|field|direction|format|type|locale|fieldSet|reason)$/;
 
 /**
  * Opened details as the policy lets the caller see them: every value by the decision `openLedgerDetail` of its own type. A

@@ -2,7 +2,10 @@ import DataLoader from 'dataloader';
 import type { Actor, RequestFacts } from '../kernel/actor.js';
 import { Failure } from '../kernel/failure.js';
 import type { Access, Receipt, RecordDraft } from '../ledger/record.js';
+import { newId } from '../kernel/identifier.js';
 import type { LedgerWriter } from '../ledger/writer.js';
+import type { Policies } from '../policy/policies.js';
+import type { DecidingPolicy } from '../policy/shadow.js';
 import type { Asked, DetailContent, RowChange } from './detail-text.js';
 import type { Details, KnownSubjects } from './details.js';
 import type { AnyOperation } from './operation.js';
@@ -47,6 +50,9 @@ export class Document {
   private readonly hiddenFields = new Set<string>();
   private rowsRead = 0;
   private policy: string | null = null;
+  private deciding: DecidingPolicy | null = null;
+  /** Names the decisions of this document: in its answer, and where a shadow would have decided otherwise. */
+  readonly decisionId = newId();
 
   constructor(
     readonly actor: Actor | null,
@@ -61,6 +67,29 @@ export class Document {
   requireActor(): Actor {
     if (this.actor !== null) return this.actor;
     throw new Failure('UNAUTHENTICATED', 'There is no live session for this request.', 'Sign in and send the token.');
+  }
+
+  /** The policies of this document: those in force when it asks first, to its end. */
+  governedBy(policies: Policies): DecidingPolicy {
+    return (this.deciding ??= policies.governing(() => this.decisionId));
+  }
+
+  /** Version of the policies that decided; null where none were asked. */
+  get policyVersion(): string | null {
+    return this.deciding?.version ?? null;
+  }
+
+  /**
+   * Whether policies were asked for somebody who may break the glass: that is told with every answer to him, whatever is in
+   * it, so that the offer never tells that something is hidden.
+   */
+  get offersEmergencyAccess(): boolean {
+    const { actor, deciding } = this;
+    const { purpose: stated } = this.facts;
+    if (actor === null || deciding === null || stated === null) return false;
+    const purposes = deciding.purposesOf(actor.role);
+    if (!purposes.includes(stated)) return false;
+    return purposes.some((purpose) => deciding.decide(actor, purpose, 'create', 'EmergencyAccess').allowed);
   }
 
   /** Notes that an operation reads under these rules. Called before any row is asked for. */
@@ -213,7 +242,8 @@ export class Document {
       for (const { field } of pattern.hidden)
         hidden.set(`${pattern.type}.${field}`, { path: `${pattern.type}.${field}` });
     }
-    return { masked: [...masked.values()], hidden: [...hidden.values()], any: this.accesses.size > 0 };
+    // In the order of their names: which of two aliases was answered first is nobody's business.
+    return { masked: sorted(masked), hidden: sorted(hidden), any: this.accesses.size > 0 };
   }
 
   private content(asked: readonly Asked[]): DetailContent {
@@ -245,4 +275,8 @@ function widestKind(operations: readonly AnyOperation[]): RecordDraft['kind'] {
   for (const kind of ['EXPORT', 'DISCLOSE', 'LEDGER_READ', 'LOOKUP', 'SEARCH'] as const)
     if (kinds.has(kind)) return kind;
   return 'READ';
+}
+
+function sorted<Item extends { path: string }>(byPath: ReadonlyMap<string, Item>): Item[] {
+  return [...byPath.values()].sort((one, other) => (one.path < other.path ? -1 : 1));
 }

@@ -2,13 +2,13 @@ import type { Actor } from '../kernel/actor.js';
 import { Failure } from '../kernel/failure.js';
 import type { Database } from '../persistence/database.js';
 
-export interface Limit {
-  readonly perMinute: number;
-  readonly perDay: number;
-}
+/** Windows in which uses are counted, in milliseconds, by the name of the limit. */
+const WINDOWS = { perMinute: 60_000, perHour: 3_600_000, perDay: 86_400_000 } as const;
+const PERIODS = { perMinute: ['a', 'minute'], perHour: ['an', 'hour'], perDay: ['a', 'day'] } as const;
+type Window = keyof typeof WINDOWS;
 
-const MINUTE = 60_000;
-const DAY = 86_400_000;
+/** How many uses each window takes; one that is not named is not counted. */
+export type Limit = Readonly<Partial<Record<Window, number>>>;
 
 /**
  * Counts uses per account in fixed windows, in PostgreSQL, so that several API processes share one count. A use is counted
@@ -19,7 +19,8 @@ export class LimitStore {
 
   /** Takes one use or throws RATE_LIMITED. */
   async take(actor: Actor, action: string, limit: Limit, now: Date): Promise<void> {
-    const windows = [MINUTE, DAY].map((length) => new Date(Math.floor(now.getTime() / length) * length));
+    const windows = (Object.keys(WINDOWS) as Window[]).filter((name) => limit[name] !== undefined);
+    const lengths = windows.map((name) => WINDOWS[name]);
     const rows = await this.database.query<{ length: number; uses: number }>(actor.tenant, {
       name: 'rate-limit-take',
       text:
@@ -28,15 +29,22 @@ export class LimitStore {
         `ON CONFLICT (tenant_id, account_id, action, seconds) DO UPDATE SET ` +
         `uses = CASE WHEN r.window_start = excluded.window_start THEN r.uses + 1 ELSE 1 END, window_start = excluded.window_start ` +
         `RETURNING seconds AS length, uses`,
-      values: [actor.tenant, actor.id, action, [MINUTE / 1000, DAY / 1000], windows],
+      values: [
+        actor.tenant,
+        actor.id,
+        action,
+        lengths.map((length) => length / 1000),
+        lengths.map((length) => new Date(Math.floor(now.getTime() / length) * length)),
+      ],
     });
     for (const { length, uses } of rows) {
-      const most = length === DAY / 1000 ? limit.perDay : limit.perMinute;
+      const window = windows.find((name) => WINDOWS[name] === length * 1000);
+      const most = window === undefined ? 0 : (limit[window] ?? 0);
       if (uses <= most) continue;
-      const period = length === DAY / 1000 ? 'day' : 'minute';
+      const [article, period] = PERIODS[window ?? 'perDay'];
       throw new Failure(
         'RATE_LIMITED',
-        `At most ${most} uses a ${period} are allowed.`,
+        `At most ${most} uses ${article} ${period} are allowed.`,
         `Wait for the next ${period}.`,
         {
           extensions: { limit: most, period, retryAfterSeconds: Math.ceil(untilNext(now, length * 1000) / 1000) },

@@ -21,6 +21,8 @@ export interface OperationDefinition<Arguments, Result> {
   readonly refusal: Refusal;
   /** True for what goes on with something that a step-up allowed before: the chunks of an export, its state, its download. */
   readonly continues: boolean;
+  /** True for a read with a record of its own, whatever else its document reads. */
+  readonly alone: boolean;
   /** Members of the input that never enter the sealed details of a record: contents of files, and what others sealed. */
   readonly withheld?: readonly (keyof Arguments & string)[];
   readonly handler: (scope: Scope, input: Arguments) => Promise<Result>;
@@ -37,13 +39,14 @@ const declared = new Map<string, AnyOperation>();
 
 /** Declares an operation. A second declaration of a name stops the boot. */
 export function defineOperation<Arguments, Result>(
-  definition: Omit<OperationDefinition<Arguments, Result>, 'refusal' | 'continues'> & {
+  definition: Omit<OperationDefinition<Arguments, Result>, 'refusal' | 'continues' | 'alone'> & {
     readonly refusal?: Refusal;
     readonly continues?: boolean;
+    readonly alone?: boolean;
   },
 ): OperationDefinition<Arguments, Result> {
   if (declared.has(definition.name)) throw new Error(`The operation ${definition.name} is declared twice.`);
-  const operation = { refusal: 'FORBIDDEN' as const, continues: false, ...definition };
+  const operation = { refusal: 'FORBIDDEN' as const, continues: false, alone: false, ...definition };
   declared.set(operation.name, operation);
   return operation;
 }

@@ -66,6 +66,8 @@ export function newFacts(
     if (fact.source === 'today') facts[fact.name] = false;
     else if (fact.source === 'consent') for (const scope of scopes) facts[`${fact.name}.${scope}`] = 'NONE';
     else if (fact.source === 'column') facts[fact.name] = columns[fact.column];
+    else if (fact.source === 'granted')
+      facts[fact.name] = meets(`${columns[fact.patient]}:${columns[fact.column]}`, actor[fact.actorAttribute]);
     else facts[fact.name] = meets(columns[fact.column], actor[fact.actorAttribute]);
   }
   return facts;
@@ -90,6 +92,10 @@ function expression(fact: SimpleFact, alias: string, actor: Actor, bind: Bind, c
   if (fact.source === 'column') return `${alias}.${fact.column}`;
   if (fact.source === 'overlap') return `(${alias}.${fact.column} && ${bind(actor[fact.actorAttribute])}::uuid[])`;
   if (fact.source === 'listed') return `(${alias}.${fact.column} = ANY(${bind(actor[fact.actorAttribute])}::uuid[]))`;
+  if (fact.source === 'granted') {
+    const pair = `${alias}.${fact.patient}::text || ':' || ${alias}.${fact.column}`;
+    return `(${pair} = ANY(${bind(actor[fact.actorAttribute])}::text[]))`;
+  }
   const { start, end } = dayIn(context.timeZone, context.now);
   return (
     `EXISTS (SELECT 1 FROM ${fact.table} f WHERE f.${fact.foreignKey} = ${alias}.id ` +

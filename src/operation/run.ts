@@ -1,12 +1,14 @@
 import { registry } from '../kernel/attribute.js';
 import { Failure } from '../kernel/failure.js';
-import { databaseFault, DatabaseFault } from '../persistence/sqlstate.js';
+import { databaseFault } from '../persistence/sqlstate.js';
 import type { BegunRead, Document } from './document.js';
+import { asFailure } from './failures.js';
 import { IdempotencyStore, type IdempotentRequest } from './idempotency.store.js';
 import type { AnyOperation, OperationDefinition } from './operation.js';
 import { Scope } from './scope.js';
 import type { Selection } from './selection.js';
-import type { ScopeServices } from './services.js';
+import type { DecidingPolicy } from '../policy/shadow.js';
+import type { DoorServices, ScopeServices } from './services.js';
 import { askedFor, StepUp } from './step-up.js';
 import { Reading, type View } from './view.js';
 import { versionConflict, type Writing } from './writing.js';
@@ -18,7 +20,9 @@ import { versionConflict, type Writing } from './writing.js';
 export class Operations {
   private readonly stepUp: StepUp;
 
-  constructor(private readonly services: ScopeServices) {
+  private readonly served = new WeakMap<DecidingPolicy, ScopeServices>();
+
+  constructor(private readonly services: DoorServices) {
     this.stepUp = new StepUp(services.challenges);
   }
 
@@ -34,20 +38,24 @@ export class Operations {
   ): Promise<Result> {
     let begun: BegunRead | null = null;
     try {
-      const purpose = this.purpose(document);
-      const scope = new Scope(this.services, document, purpose, selection);
+      const services = this.servicesOf(document);
+      const purpose = this.purpose(document, services.policy);
+      const scope = new Scope(services, document, purpose, selection);
       const decision = scope.decide(operation.action, operation.type);
       if (!decision.allowed && operation.refusal === 'HIDDEN') {
         document.hide(operation, new Reading(registry.noun(operation.type), decision.shape, selection).pattern(0));
         return null as Result;
       }
       if (!decision.allowed) throw this.refused(operation);
-      if (decision.obligations.some((one) => one.type === 'stepUp')) {
-        if (!operation.continues) await this.stepUp.demand(operation, scope, input);
+      const stepUp = decision.obligations.find((one) => one.type === 'stepUp');
+      if (stepUp !== undefined) {
+        if (!operation.continues) await this.stepUp.demand(operation, scope, input, stepUp.maxAge);
         scope.steppedUp = true;
       }
+      scope.recordedAlone = operation.alone || operation.mode === 'write';
+      if (operation.alone) return await this.readAlone(operation, scope, input);
       if (operation.mode === 'read') {
-        begun = document.beginRead(operation, this.services.policy.hash, decision.ruleIds, input);
+        begun = document.beginRead(operation, services.policy.hash, decision.ruleIds, input);
         return await operation.handler(scope, input);
       }
       return await this.write(operation, scope, input);
@@ -59,11 +67,35 @@ export class Operations {
     }
   }
 
+  /** The record of what was shown is queued when it is known; like every other it is durable before the answer leaves. */
+  private async readAlone<Arguments, Result>(
+    operation: OperationDefinition<Arguments, Result>,
+    scope: Scope,
+    input: Arguments,
+  ): Promise<Result> {
+    const result = await operation.handler(scope, input);
+    const { document, services, alone } = scope;
+    const { name, kind } = operation;
+    const draft = { operation: name, kind, outcome: 'success', code: null, accesses: alone.accesses } as const;
+    const asked = { operation, input: { ...Object(input), reason: document.facts.reason } as unknown };
+    document.record({ ...document.frame(), policy: services.policy.hash, rules: alone.rules, ...draft }, [asked]);
+    return result;
+  }
+
+  /** What a scope stands on: the policies are the document's. */
+  private servicesOf(document: Document): ScopeServices {
+    const policy = document.governedBy(this.services.policies);
+    const known = this.served.get(policy);
+    if (known !== undefined) return known;
+    const made = { ...this.services, policy };
+    this.served.set(policy, made);
+    return made;
+  }
+
   /** The purpose of the request: one the vocabulary knows and the actor's role may state. */
-  private purpose(document: Document): string {
+  private purpose(document: Document, policy: DecidingPolicy): string {
     const actor = document.requireActor();
     const { purpose } = document.facts;
-    const { policy } = this.services;
     if (actor.factorMissing) {
       throw new Failure(
         'STEP_UP_REQUIRED',
@@ -112,7 +144,7 @@ export class Operations {
     const result = await operation.handler(scope, input);
     const writing = scope.written;
     if (writing === null || writing.unit.empty) {
-      this.recordNothing(operation, scope.document, input);
+      this.recordNothing(operation, scope, input);
       return result;
     }
     const created = asked === null ? null : (result as View).id;
@@ -136,7 +168,7 @@ export class Operations {
    * closed by a VOID record: the unique key of the ledger lets only one of the two exist.
    */
   private async commit(operation: AnyOperation, scope: Scope, writing: Writing, input: unknown): Promise<void> {
-    const { ledger, database, policy, details } = this.services;
+    const { ledger, database, policy, details } = scope.services;
     const draft = {
       ...scope.document.frame(),
       policy: policy.hash,
@@ -177,7 +209,7 @@ export class Operations {
 
   /** The answer to a repeated creation: what it created, read again under today's decision. */
   private async repeat(operation: AnyOperation, scope: Scope, id: string, input: unknown): Promise<View> {
-    const begun = scope.document.beginRead(operation, this.services.policy.hash, [], input);
+    const begun = scope.document.beginRead(operation, scope.services.policy.hash, [], input);
     try {
       return await scope.made(operation.type, id);
     } catch (error) {
@@ -198,9 +230,9 @@ export class Operations {
   }
 
   /** A write that found nothing to change was done all the same. */
-  private recordNothing(operation: AnyOperation, document: Document, input: unknown): void {
+  private recordNothing(operation: AnyOperation, { document, services }: Scope, input: unknown): void {
     const { name, kind } = operation;
-    const policy = this.services.policy.hash;
+    const policy = services.policy.hash;
     const done = { operation: name, kind, outcome: 'success', code: null, accesses: [] } as const;
     document.record({ ...document.frame(), policy, ...done }, [{ operation, input }]);
   }
@@ -209,6 +241,7 @@ export class Operations {
     if (document.actor === null) return;
     const draft = {
       ...document.frame(),
+      policy: document.governedBy(this.services.policies).hash,
       operation: operation.name,
       kind: operation.kind,
       outcome: DENIALS.has(failure.code) ? 'denied' : 'failed',
@@ -219,7 +252,6 @@ export class Operations {
   }
 }
 
-const NOT_NULL_VIOLATION = '23502';
 const DENIALS = new Set([
   'FORBIDDEN',
   'NOT_FOUND',
@@ -227,6 +259,7 @@ const DENIALS = new Set([
   'PURPOSE_NOT_PERMITTED',
   'FIELD_NOT_FILTERABLE',
   'RATE_LIMITED',
+  'BULK_LIMIT',
   'QUERY_COST_EXCEEDED',
   'CURSOR_INVALID',
   'STEP_UP_REQUIRED',
@@ -234,41 +267,3 @@ const DENIALS = new Set([
   'CONSENT_WITHDRAWN',
   'GUARDIAN_CONSENT_REQUIRED',
 ]);
-
-/**
- * What a caller may hear of an error. When the statement of a write fails for a reason that is not the caller's, neither the
- * rows nor their record were committed: that is an audit that is not available.
- */
-export function asFailure(error: unknown, mode: 'read' | 'write'): Failure {
-  if (error instanceof Failure) return error;
-  const fault = error instanceof DatabaseFault ? error.kind : 'none';
-  if (fault === 'unique' || fault === 'reference') {
-    return new Failure('BAD_USER_INPUT', 'The record contradicts one that exists.', 'Read it again before you write.', {
-      cause: error,
-    });
-  }
-  if (fault === 'exclusion') {
-    return new Failure('BAD_USER_INPUT', 'The time overlaps one that is taken.', 'Choose another time.', {
-      cause: error,
-    });
-  }
-  if (error instanceof DatabaseFault && error.sqlstate === NOT_NULL_VIOLATION) {
-    return new Failure('BAD_USER_INPUT', 'A required value is empty.', 'Send a value for every required field.', {
-      cause: error,
-    });
-  }
-  if (mode === 'write' && fault !== 'none' && fault !== 'tenant') {
-    return new Failure(
-      'AUDIT_UNAVAILABLE',
-      'Whether the operation was recorded is not known.',
-      'It may not have been done: try again later, a creation with the same Idempotency-Key.',
-      { cause: error },
-    );
-  }
-  return new Failure(
-    'INTERNAL_SERVER_ERROR',
-    'The operation failed.',
-    'Try again; give the request id to the operator.',
-    { cause: error },
-  );
-}

@@ -3,10 +3,12 @@ import { registry, type DataGroup } from '../kernel/attribute.js';
 import { Failure, notFound } from '../kernel/failure.js';
 import { isId } from '../kernel/identifier.js';
 import { sealedColumn } from '../persistence/attribute.js';
+import type { Access } from '../ledger/record.js';
 import type { Decision, PolicyAction, PolicyContext } from '../policy/decision.js';
 import { Connection } from './connection.js';
 import { Cursors } from './cursor.js';
 import type { Document } from './document.js';
+import { refuseUnmet } from './obligations.js';
 import { pageSize, positionOf, Reader } from './reader.js';
 import type { FetchedRow, ListArguments, Page, PageArguments } from './reader.js';
 import type { Selection } from './selection.js';
@@ -34,6 +36,10 @@ export class Scope {
   readonly actor: Actor;
   /** Set by the door alone, when the second factor that the policy demands for this operation was given. */
   steppedUp = false;
+  /** Set by the door alone: the operation has a record that is about nothing else. */
+  recordedAlone = false;
+  /** What the record of a read that is recorded alone says of it. */
+  readonly alone: { accesses: Access[]; rules: string[] } = { accesses: [], rules: [] };
   private writingUnit: Writing | null = null;
 
   constructor(
@@ -56,22 +62,14 @@ export class Scope {
   /** A decision whose obligations are met. An obligation that this code does not know is not met. */
   obliged(action: PolicyAction, type: string): Decision {
     const decision = this.decide(action, type);
-    const unmet = decision.obligations.find((one) => !this.meets(one.type));
-    if (unmet === undefined) return decision;
-    throw new Failure(
-      'FORBIDDEN',
-      `This needs more than a purpose: ${unmet.type}.`,
-      unmet.type === 'reason' ? 'Send the header X-Reason, 10 to 500 characters.' : 'Ask the security team.',
-    );
-  }
-
-  private meets(obligation: string): boolean {
-    if (obligation === 'stepUp') return this.steppedUp;
-    return obligation === 'reason' && this.document.facts.reason !== null;
+    const { steppedUp, recordedAlone, document } = this;
+    refuseUnmet(decision.obligations, { steppedUp, recordedAlone, reason: document.facts.reason });
+    return decision;
   }
 
   decide(action: PolicyAction, type: string): Decision {
-    return this.services.policy.decide(this.actor, this.purpose, action, type);
+    const environment = { now: this.now, address: this.document.facts.clientAddress };
+    return this.services.policy.decide(this.actor, this.purpose, action, type, environment);
   }
 
   /** A page of a type. `totalCount` costs a second statement and is only asked for when it is selected. */
@@ -265,9 +263,23 @@ export class Scope {
   }
 
   private async show(reading: Reading, rows: readonly FetchedRow[]): Promise<View[]> {
+    const shown = await this.open(reading, rows);
+    for (const row of rows) {
+      this.document.gather(reading.pattern(row.bits), row.subject_reference, row.subject_id);
+    }
+    return shown;
+  }
+
+  /** Views of rows, whose patients are counted before. What is shown is noted by the caller. */
+  async open(reading: Reading, rows: readonly FetchedRow[]): Promise<View[]> {
+    const { volume } = this.decide('read', reading.noun.type);
+    const { volumes } = this.services;
+    const subjects = rows.map((row) => row.subject_id);
+    const counting = volume === null ? null : volumes.count(this.actor, subjects, volume, this.now);
+    if (counting !== null) await counting;
     await this.loadKeys(rows);
     const { circumstances } = this;
-    const shown = rows.map((row) => {
+    return rows.map((row) => {
       const address = {
         tenant: this.actor.tenant,
         type: reading.noun.type,
@@ -276,10 +288,6 @@ export class Scope {
       };
       return reading.show(row, address, this.services.vault, circumstances);
     });
-    for (const row of rows) {
-      this.document.gather(reading.pattern(row.bits), row.subject_reference, row.subject_id);
-    }
-    return shown;
   }
 
   private openSealed(type: string, row: FetchedRow, group: DataGroup): Record<string, unknown> {

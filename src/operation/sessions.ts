@@ -4,7 +4,7 @@ import { Unauthenticated } from '../identity/unauthenticated.js';
 import type { Actor } from '../kernel/actor.js';
 import { Failure } from '../kernel/failure.js';
 import type { RecordDraft } from '../ledger/record.js';
-import type { PolicyEngine } from '../policy/engine.js';
+import type { Policies } from '../policy/policies.js';
 import type { Asked } from './detail-text.js';
 import type { Document } from './document.js';
 
@@ -36,7 +36,7 @@ type SessionOperation = (typeof SESSION_OPERATIONS)[number];
 export class Sessions {
   constructor(
     private readonly identity: Identity,
-    private readonly policy: PolicyEngine,
+    private readonly policy: Policies,
   ) {}
 
   async signIn(document: Document, request: SignInRequest): Promise<SignedIn> {

@@ -20,8 +20,9 @@ export class StepUp {
   /**
    * Uses the satisfied challenge that the input names, or throws STEP_UP_REQUIRED with a new one in its extensions. Asked
    * before any row is looked up: whether something exists is not told. What fails afterwards needs a new challenge.
+   * @param maxAge seconds from the challenge to its use, where a policy says less than the life of every challenge
    */
-  async demand(operation: AnyOperation, scope: Scope, input: unknown): Promise<void> {
+  async demand(operation: AnyOperation, scope: Scope, input: unknown, maxAge?: number): Promise<void> {
     const { challengeId } = Object(input) as { readonly challengeId?: string | null };
     const binding = hash(
       'sha256',
@@ -36,7 +37,7 @@ export class StepUp {
       'buffer',
     );
     if (challengeId && (await this.challenges.consume(scope.actor, challengeId, binding))) return;
-    const { id, methods, expiresAt } = await this.challenges.issue(scope.actor, binding);
+    const { id, methods, expiresAt } = await this.challenges.issue(scope.actor, binding, maxAge);
     throw new Failure(
       'STEP_UP_REQUIRED',
       'This needs a second factor.',

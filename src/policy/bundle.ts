@@ -4,7 +4,8 @@ import type { AttributeRegistry } from '../kernel/attribute.js';
 import type { DocumentPath, PolicyDocument, PolicySchema } from './document.js';
 import { PolicyError, type PolicyProblem } from './error.js';
 import { readGuardrail, type Guardrail, type GuardrailDocument } from './guardrail.js';
-import { readPermit, settingOf, WRITING, type Permit, type RuleDocument } from './rule.js';
+import { readPermit } from './permit.js';
+import { settingOf, WRITING, type Permit, type RuleDocument } from './rule.js';
 import type { PolicySource } from './source.js';
 import {
   readClassification,

@@ -2,6 +2,7 @@ import { ROLES, type Actor, type Role } from '../kernel/actor.js';
 import type { AttributeRegistry, NounDeclaration } from '../kernel/attribute.js';
 import type { Decision, Facts, PolicyAction, Visibility } from './decision.js';
 import type { PolicyEngine } from './engine.js';
+import type { Environment } from './environment.js';
 import { PolicyError, type PolicyProblem } from './error.js';
 import { fieldsOfGroup, SHOWING } from './rule.js';
 import type { PolicySource } from './source.js';
@@ -35,6 +36,8 @@ interface CaseDocument {
   readonly roles: readonly string[];
   readonly purposes: readonly string[];
   readonly actions: readonly PolicyAction[];
+  /** When, and from which address; without it every window of time is closed and every network foreign. */
+  readonly environment?: { readonly at: string; readonly address?: string };
   readonly expect: Expectation;
 }
 
@@ -46,6 +49,7 @@ export interface PolicyCase {
   readonly purpose: string;
   readonly action: PolicyAction;
   readonly type: string;
+  readonly environment: Environment | undefined;
   /** Row facts by the row's name in the file. */
   readonly rows: ReadonlyMap<string, Facts>;
   /** Null: the decision allows nothing. */
@@ -72,6 +76,9 @@ export const CASE_PATIENTS: readonly string[] = Array.from(
   (_, index) => `01900000-0000-7000-8000-0000000001${index.toString(16).padStart(2, '0')}`,
 );
 
+/** The patients to whom the actor of a case has an open emergency access. A row that is one of them has `isEmergency: true`. */
+export const CASE_EMERGENCIES: readonly string[] = CASE_PATIENTS.map((id) => id.replace('-0000000001', '-0000000002'));
+
 /** Stands in `show` for every expected row that is not named there. */
 const EVERY_ROW = 'all';
 
@@ -85,6 +92,8 @@ export function actorOf(role: Role): Actor {
     reference: '0'.repeat(32),
     careTeamIds: [CASE_TEAM],
     patientIds: CASE_PATIENTS,
+    emergencyPatientIds: CASE_EMERGENCIES,
+    compartmentGrants: [],
     factorMissing: false,
     country: 'CN',
     timeZone: 'Asia/Shanghai',
@@ -113,14 +122,25 @@ export function loadCases(source: PolicySource, registry: AttributeRegistry, eng
       const expected = expectationOf(one.expect, noun, engine, rows, (part, message) =>
         refuse([...at, ...part], message),
       );
+      const environment = environmentOf(one.environment, (message) => refuse([...at, 'environment', 'at'], message));
       const { file, line } = document.problem(at, '');
       return combinations(one, expected !== null, engine).map((combination) => {
-        return { place: `${file}:${line} ${one.name}`, type: noun.type, rows, expected, ...combination };
+        return { place: `${file}:${line} ${one.name}`, type: noun.type, environment, rows, expected, ...combination };
       });
     });
   });
   if (problems.length > 0) throw new PolicyError(problems);
   return cases;
+}
+
+function environmentOf(
+  document: CaseDocument['environment'],
+  refuse: (message: string) => void,
+): Environment | undefined {
+  if (document === undefined) return undefined;
+  const milliseconds = Date.parse(document.at);
+  if (Number.isNaN(milliseconds)) refuse('Write the time like 2026-11-20T11:00:00+08:00.');
+  return { now: new Date(milliseconds), address: document.address ?? null };
 }
 
 /** Roles × purposes × actions. Where something is expected, purposes that a role does not have are left out. */
@@ -196,7 +216,7 @@ export function statesIn(visibility: Visibility): Map<string, string> {
 
 /** Asks the engine in memory. Returns what differs from the expectation, in words; nothing where the case holds. */
 export function judge(one: PolicyCase, engine: PolicyEngine): string[] {
-  const decision = engine.decide(actorOf(one.role), one.purpose, one.action, one.type);
+  const decision = engine.decide(actorOf(one.role), one.purpose, one.action, one.type, one.environment);
   const { expected } = one;
   if (expected === null) return decision.allowed ? ['is allowed'] : [];
   if (!decision.allowed) return ['is refused'];

@@ -2,6 +2,8 @@ import type { Role } from '../kernel/actor.js';
 import type { AttributeRegistry } from '../kernel/attribute.js';
 import type { Bundle } from './bundle.js';
 import { asSubject, conjunction, type Where } from './condition.js';
+import type { Volume } from './decision.js';
+import type { EnvironmentCondition } from './environment.js';
 import type { Guardrail } from './guardrail.js';
 import { buildAbility, type CaslRule, type PolicyAbility } from './matcher.js';
 import { SHOWING, WRITING, type Permit } from './rule.js';
@@ -21,16 +23,30 @@ export interface Compiled {
   readonly ability: PolicyAbility;
   /** What would be reached without consent clauses, and what of it a denial keeps back; null where there is no clause. */
   readonly lifted: { readonly ability: PolicyAbility; readonly denied: PolicyAbility } | null;
+  /** Null for machines. */
+  readonly volume: Volume | null;
 }
+
+const NO_RULES: ReadonlySet<string> = new Set();
+const NOTHING: Volume = { patientsPerHour: 0, patientsPerDay: 0 };
 
 /**
  * Compiles the rules for a role and one of its purposes; for no role at all, nothing is permitted. Permits come first and
  * guardrails last, because CASL lets the last rule win: no permit can lift a guardrail.
+ * @param holding ids of the rules whose condition on the request holds; without it, none does
  */
-export function compile(bundle: Bundle, registry: AttributeRegistry, role: Role | null, purpose: string): Compiled {
-  if (role === null) return { grants: [], guardrails: [], ability: buildAbility([]), lifted: null };
-  const permits = bundle.permits.filter((permit) => permit.roles.has(role) && permit.purposes.has(purpose));
-  const guardrails = bundle.guardrails.filter((guardrail) => guardrail.appliesTo(role, purpose));
+export function compile(
+  bundle: Bundle,
+  registry: AttributeRegistry,
+  role: Role | null,
+  purpose: string,
+  holding = NO_RULES,
+): Compiled {
+  if (role === null) return { grants: [], guardrails: [], ability: buildAbility([]), lifted: null, volume: NOTHING };
+  const permits = bundle.permits.filter(
+    (permit) => audienceHas(permit, role, purpose) && (permit.when === null || holding.has(permit.id)),
+  );
+  const guardrails = bundle.guardrails.filter((guardrail) => guardrail.appliesTo(role, purpose, holding));
   const rows = new PermittedRows(permits, guardrails, registry);
   const forbids = guardrails.flatMap(guardrailRules);
   const ability = (regard: Regard, among: readonly Permit[]) =>
@@ -41,7 +57,24 @@ export function compile(bundle: Bundle, registry: AttributeRegistry, role: Role 
   const consented = permits.filter((permit) => rows.consented(permit));
   const lifted =
     consented.length === 0 ? null : { ability: ability('lifted', permits), denied: ability('denied', consented) };
-  return { grants, guardrails, ability: ability('kept', permits), lifted };
+  const volume = bundle.vocabulary.volumeOf.get(role) ?? null;
+  return { grants, guardrails, ability: ability('kept', permits), lifted, volume };
+}
+
+/** The conditions on the request that the rules for a role and a purpose depend on, by the id of the rule. */
+export function environmentsOf(bundle: Bundle, role: Role, purpose: string): Map<string, EnvironmentCondition> {
+  const conditions = new Map<string, EnvironmentCondition>();
+  for (const permit of bundle.permits) {
+    if (permit.when !== null && audienceHas(permit, role, purpose)) conditions.set(permit.id, permit.when);
+  }
+  for (const { id, lift, appliesTo } of bundle.guardrails) {
+    if (lift !== null && appliesTo(role, purpose) && !appliesTo(role, purpose, new Set([id]))) conditions.set(id, lift);
+  }
+  return conditions;
+}
+
+function audienceHas(permit: Permit, role: Role, purpose: string): boolean {
+  return permit.roles.has(role) && permit.purposes.has(purpose);
 }
 
 /** One permit as CASL rules. `<action>:clear` always comes with the action: what is clear is visible. */

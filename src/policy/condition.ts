@@ -9,7 +9,14 @@ export const CONNECTIVES = ['$and', '$or', '$nor'] as const;
 export const RANGES: readonly string[] = ['$lt', '$lte', '$gt', '$gte'];
 
 /** Attributes of the actor that a condition may name as `$user.<attribute>`, with their kinds. */
-export const ACTOR_ATTRIBUTES = { id: 'uuid', tenant: 'text', careTeamIds: 'uuid[]', patientIds: 'uuid[]' } as const;
+export const ACTOR_ATTRIBUTES = {
+  id: 'uuid',
+  tenant: 'text',
+  careTeamIds: 'uuid[]',
+  patientIds: 'uuid[]',
+  emergencyPatientIds: 'uuid[]',
+  compartmentGrants: 'text[]',
+} as const;
 export type ActorAttributeName = keyof typeof ACTOR_ATTRIBUTES;
 /** All that a rule may know of who asks, beside role and purpose. */
 export type ActorAttributes = Pick<Actor, ActorAttributeName>;

@@ -1,4 +1,5 @@
 import type { DataGroup, MaskName } from '../kernel/attribute.js';
+import type { Obligation } from './obligation.js';
 
 /** Pushes a value as a parameter of the statement and returns its placeholder, such as `$3`. */
 export type Bind = (value: unknown) => string;
@@ -22,12 +23,17 @@ export const POLICY_ACTIONS = [
   'update',
   'deactivate',
   'lookup',
+  'reveal',
   'export',
   'accessReport',
   'readLedger',
   'openLedgerDetail',
   'proveRecord',
   'erase',
+  'proposePolicy',
+  'approvePolicy',
+  'activatePolicy',
+  'readPolicy',
 ] as const;
 export type PolicyAction = (typeof POLICY_ACTIONS)[number];
 
@@ -42,6 +48,12 @@ export interface Visibility {
   readonly fields: ReadonlyMap<string, FieldView>;
   /** Sealed groups of which a value is needed: at least one field is shown, and not as null. The others are never opened. */
   readonly openGroups: readonly DataGroup[];
+}
+
+/** Distinct patients that one account may see in an hour and in a day. */
+export interface Volume {
+  readonly patientsPerHour: number;
+  readonly patientsPerDay: number;
 }
 
 /** Row facts by name, in memory. Facts are NOT NULL: a missing or null fact is refused, never guessed. */
@@ -109,5 +121,11 @@ export interface Decision {
     readonly perDay: number;
   } | null;
   /** What must happen besides: an operation that does not know an obligation refuses. */
-  readonly obligations: readonly { readonly type: string }[];
+  readonly obligations: readonly Obligation[];
+  /** Fields that some permit shows on some row: what does not depend on the row. Empty where the action shows none. */
+  readonly shown: ReadonlySet<string>;
+  /** How often an account may do this in an hour; null where no rule says. */
+  readonly perUserPerHour: number | null;
+  /** How many patients the role's accounts may see; null for machines. */
+  readonly volume: Volume | null;
 }

@@ -2,6 +2,7 @@ import type { ErrorObject, ValidateFunction } from 'ajv';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import { isMap, isScalar, isSeq, LineCounter, parseDocument, type Document, type Node } from 'yaml';
 import type { PolicyProblem } from './error.js';
+import { insteadOf } from './nearest.js';
 
 /** Where in a document a value stands: keys and indexes from the root. */
 export type DocumentPath = readonly (string | number)[];
@@ -75,7 +76,7 @@ const validators = new Map<string, ValidateFunction>();
 function validatorOf(text: string): ValidateFunction {
   const known = validators.get(text);
   if (known !== undefined) return known;
-  const ajv = new Ajv2020({ allErrors: true, strict: true, strictTypes: false, strictRequired: false });
+  const ajv = new Ajv2020({ allErrors: true, verbose: true, strict: true, strictTypes: false, strictRequired: false });
   const made = ajv.compile(JSON.parse(text) as object);
   validators.set(text, made);
   return made;
@@ -109,10 +110,20 @@ function pathOf(error: ErrorObject): DocumentPath {
 
 function messageOf(error: ErrorObject): string {
   const where = error.instancePath === '' ? 'The file' : error.instancePath.slice(1).replaceAll('/', '.');
-  if (error.keyword === 'additionalProperties') return `Unknown key "${String(error.params['additionalProperty'])}".`;
+  if (error.keyword === 'additionalProperties') {
+    const key = String(error.params['additionalProperty']);
+    const known = (error.parentSchema as { readonly properties?: object } | undefined)?.properties ?? {};
+    return `Unknown key "${key}".${insteadOf(key, Object.keys(known))}`;
+  }
   if (error.keyword === 'required') return `${where}: "${String(error.params['missingProperty'])}" is missing.`;
   if (error.keyword === 'enum')
-    return `${where}: must be one of ${(error.params['allowedValues'] as unknown[]).join(', ')}.`;
+    return `${where}: must be one of ${(error.params['allowedValues'] as unknown[]).join(', ')}.${nearest(error)}`;
   if (error.keyword === 'const') return `${where}: must be "${String(error.params['allowedValue'])}".`;
   return `${where}: ${error.message ?? 'is not allowed'}.`;
+}
+
+/** What was nearly meant; nothing where no allowed value is near, because all of them are listed already. */
+function nearest({ data, params }: ErrorObject): string {
+  const hint = typeof data === 'string' ? insteadOf(data, (params['allowedValues'] as unknown[]).map(String)) : '';
+  return hint.startsWith(' Did') ? hint : '';
 }

@@ -4,11 +4,14 @@ import type { AttributeRegistry } from '../kernel/attribute.js';
 import { AudiencePlans } from './audience.js';
 import { loadBundle, type Bundle } from './bundle.js';
 import type { Decision, PolicyAction } from './decision.js';
+import type { Environment } from './environment.js';
 import type { Plan } from './plan.js';
 import { PlannedDecision } from './planned-decision.js';
+import { PolicyError } from './error.js';
+import { proofProblems } from './proof.js';
 import type { PolicySource } from './source.js';
 import { locateFact } from './sql.js';
-import type { FieldClass, OperationGrant } from './vocabulary.js';
+import type { EmergencyLimits, FieldClass, OperationGrant } from './vocabulary.js';
 
 const ACTOR_LIMIT = 10_000;
 
@@ -26,6 +29,8 @@ export class PolicyEngine {
   readonly ruleIds: readonly string[];
   /** The closed list of operations with what each asks the policy. */
   readonly operations: ReadonlyMap<string, OperationGrant>;
+  /** What bounds an access in an emergency. */
+  readonly emergencyAccess: EmergencyLimits;
   /** By role and purpose. */
   private readonly audiences: ReadonlyMap<Role, ReadonlyMap<string, AudiencePlans>>;
   /** For a purpose that is not the role's own. */
@@ -45,6 +50,7 @@ export class PolicyEngine {
     this.files = bundle.files;
     this.ruleIds = [...bundle.permits, ...bundle.guardrails].map((rule) => rule.id);
     this.operations = bundle.operations;
+    this.emergencyAccess = bundle.vocabulary.emergencyAccess;
     const plansOf = (role: Role) =>
       new Map(this.purposesOf(role).map((purpose) => [purpose, new AudiencePlans(bundle, registry, role, purpose)]));
     this.audiences = new Map(ROLES.map((role) => [role, plansOf(role)]));
@@ -52,21 +58,31 @@ export class PolicyEngine {
   }
 
   /**
-   * Reads, checks and compiles the policies of a source. Throws PolicyError with everything that is wrong. `lazy`: compiles
+   * Reads, checks, compiles and proves the policies of a source. Throws PolicyError with everything that is wrong. `lazy`: compiles
    * what is asked for when it is asked for, for whoever asks little; what cannot be compiled is then found out late.
    */
   static load(source: PolicySource, registry: AttributeRegistry, { lazy = false } = {}): PolicyEngine {
-    const engine = new PolicyEngine(loadBundle(source, registry), registry);
-    if (!lazy) engine.plans();
+    const bundle = loadBundle(source, registry);
+    const engine = new PolicyEngine(bundle, registry);
+    if (lazy) return engine;
+    engine.plans();
+    const problems = proofProblems(source, bundle, registry, engine);
+    if (problems.length > 0) throw new PolicyError(problems);
     return engine;
   }
 
+  /** An engine of a bundle that was read and checked before: it compiles what is asked for when it is asked for. */
+  static of(bundle: Bundle, registry: AttributeRegistry): PolicyEngine {
+    return new PolicyEngine(bundle, registry);
+  }
+
   /**
-   * What the policy says. A purpose that is not the role's own gives a decision that allows nothing. Throws
-   * UNCLASSIFIED_FIELD for an undeclared type and FORBIDDEN where a rule needs an attribute that the actor lacks.
+   * What the policy says. A purpose that is not the role's own gives a decision that allows nothing. Without an environment
+   * every window of time is closed and every network foreign. Throws UNCLASSIFIED_FIELD for an undeclared type and FORBIDDEN
+   * where a rule needs an attribute that the actor lacks.
    */
-  decide(actor: Actor, purpose: string, action: PolicyAction, type: string): Decision {
-    const plan = this.audiences.get(actor.role)?.get(purpose)?.plan(type, action);
+  decide(actor: Actor, purpose: string, action: PolicyAction, type: string, environment?: Environment): Decision {
+    const plan = this.audiences.get(actor.role)?.get(purpose)?.plan(type, action, environment);
     if (plan !== undefined) return this.decisionOf(actor, plan, purpose);
     const denied = this.denials.plan(type, action);
     // Never kept: the purpose is whatever the caller sent.
@@ -97,14 +113,16 @@ export class PolicyEngine {
     const ofActor = this.requests.get(actor) ?? this.decisionsOf(actor);
     const known = ofActor.get(plan);
     if (known !== undefined) return known;
-    const { id, tenant, careTeamIds, patientIds } = actor;
-    const made = new PlannedDecision(plan, { id, tenant, careTeamIds, patientIds }, purpose);
+    const { id, tenant, careTeamIds, patientIds, emergencyPatientIds, compartmentGrants } = actor;
+    const attributes = { id, tenant, careTeamIds, patientIds, emergencyPatientIds, compartmentGrants };
+    const made = new PlannedDecision(plan, attributes, purpose);
     ofActor.set(plan, made);
     return made;
   }
 
   private decisionsOf(actor: Actor): Map<Plan, PlannedDecision> {
-    const key = `${actor.id} ${actor.careTeamIds.join(' ')} / ${actor.patientIds.join(' ')} / ${actor.tenant}`;
+    const lists = [actor.careTeamIds, actor.patientIds, actor.emergencyPatientIds, actor.compartmentGrants];
+    const key = `${actor.id} ${lists.map((list) => list.join(' ')).join(' / ')} / ${actor.tenant}`;
     const known = this.decisions.get(key) ?? new Map<Plan, PlannedDecision>();
     this.decisions.set(key, known);
     this.requests.set(actor, known);

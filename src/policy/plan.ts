@@ -2,8 +2,9 @@ import type { AttributeDeclaration, DataGroup, MaskName } from '../kernel/attrib
 import type { Compiled, Grant } from './compile.js';
 import { ActorAttribute, factsOf, type ActorAttributeName, type ConditionNode } from './condition.js';
 import { ConsentPlan } from './consent.js';
-import type { Aliases, FieldView, PolicyAction, Visibility } from './decision.js';
+import type { Aliases, FieldView, PolicyAction, Visibility, Volume } from './decision.js';
 import { all, Conditions, evaluate, formulaOf, isAlways, NEVER, type Formula } from './formula.js';
+import { joinObligations, type Obligation } from './obligation.js';
 import { SHOWING, WRITING, type Permit, type RuleSetting } from './rule.js';
 import { locateFact, SqlCompiler, type Template } from './sql.js';
 import { maskStrength } from './vocabulary.js';
@@ -34,7 +35,11 @@ export class Plan {
   readonly row: Formula;
   readonly writable: ReadonlySet<string>;
   readonly lookup: { fields: ReadonlySet<string>; perMinute: number; perDay: number } | null;
-  readonly obligations: readonly { readonly type: string }[];
+  readonly obligations: readonly Obligation[];
+  /** Fields that some permit shows, whatever the row. */
+  readonly shown: ReadonlySet<string>;
+  readonly perUserPerHour: number | null;
+  readonly volume: Volume | null;
   /** Null where no consent clause takes part: it then costs nothing. */
   readonly consent: ConsentPlan | null;
   /** The facts that have to be supplied to judge a row in memory. */
@@ -59,7 +64,10 @@ export class Plan {
     this.fields = SHOWING.includes(action) ? this.fieldPlans(grants) : new Map();
     this.writable = this.allowed ? this.writableFields() : new Set();
     this.lookup = lookupOf(permits);
-    this.obligations = [...new Map(permits.flatMap((one) => one.obligations).map((one) => [one.type, one])).values()];
+    this.obligations = joinObligations(permits.flatMap((one) => one.obligations));
+    this.shown = new Set(SHOWING.includes(action) ? permits.flatMap((one) => [...one.shows.keys()]) : []);
+    this.perUserPerHour = fewest(permits.flatMap((one) => one.limits?.perUserPerHour ?? []));
+    this.volume = compiled.volume;
     const guardrails = compiled.guardrails.filter((one) => {
       return one.fields.has(noun.type) && (one.actions.has(action) || one.actions.has(`${action}:clear`));
     });
@@ -253,8 +261,13 @@ export class Plan {
     if (node.value instanceof ActorAttribute) return [node.value.attribute];
     const { noun, parent } = this.setting;
     const fact = locateFact(noun, parent, node.field)?.fact;
-    return fact?.source === 'overlap' || fact?.source === 'listed' ? [fact.actorAttribute] : [];
+    return fact !== undefined && 'actorAttribute' in fact ? [fact.actorAttribute] : [];
   }
+}
+
+/** Joining must not add up to more uses. */
+function fewest(limits: readonly number[]): number | null {
+  return limits.length === 0 ? null : Math.min(...limits);
 }
 
 /** Fields of all lookups joined, with the smallest of their limits: joining must not add up to more tries. */

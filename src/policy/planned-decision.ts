@@ -40,6 +40,15 @@ export class PlannedDecision implements Decision {
   get obligations(): Decision['obligations'] {
     return this.plan.obligations;
   }
+  get shown(): ReadonlySet<string> {
+    return this.plan.shown;
+  }
+  get perUserPerHour(): number | null {
+    return this.plan.perUserPerHour;
+  }
+  get volume(): Decision['volume'] {
+    return this.plan.volume;
+  }
   get usesConsent(): boolean {
     return this.plan.consent !== null;
   }

@@ -175,7 +175,7 @@ function virtual(fact: VirtualFact, alias: string, operator: string, value: unkn
   return whenTrue ? expression : ['NOT ', ...expression];
 }
 
-/** A column that meets a list of the actor's. Without a list there is nothing to meet, and nothing to compare. */
+/** A column, or two of them, that meets a list of the actor's. Without a list there is nothing to meet, and nothing to compare. */
 function ofActor(fact: Exclude<VirtualFact, { source: 'today' }>, alias: string): Template {
   const name = `${alias}.${identifier(fact.column)}`;
   const attribute = new ActorAttribute(fact.actorAttribute);
@@ -183,6 +183,10 @@ function ofActor(fact: Exclude<VirtualFact, { source: 'today' }>, alias: string)
     ({ bind, actor }) => {
       const values = attribute.of(actor);
       if (values.length === 0) return 'FALSE';
+      if (fact.source === 'granted') {
+        const pair = `(${alias}.${identifier(fact.patient)}::text || ':' || ${name})`;
+        return `(${pair} = ANY(${bind(values)}::text[]) AND ${pair} IS NOT NULL)`;
+      }
       const list = `${bind(values)}::uuid[]`;
       return `(${fact.source === 'overlap' ? `${name} && ${list}` : `${name} = ANY(${list})`} AND ${name} IS NOT NULL)`;
     },

@@ -11,11 +11,12 @@ import {
   type Where,
 } from './condition.js';
 import type { DocumentPath } from './document.js';
+import { insteadOf } from './nearest.js';
 
 type Refuse = (at: DocumentPath, message: string) => void;
 
-/** Facts that a condition may name, by the name it uses. */
-export type FactResolver = (name: string) => FactDeclaration | null;
+/** Facts that a condition may name, by the name it uses; `known` are the names, for a message. */
+export type FactResolver = ((name: string) => FactDeclaration | null) & { readonly known?: readonly string[] };
 
 /**
  * Checks a condition of a policy file and replaces its placeholders. Only declared facts, known operators and operands
@@ -46,7 +47,7 @@ class WhereReader {
     if (!isMapping(where)) return this.refuse(at, 'A condition is a non-empty mapping of facts and operators.');
     for (const [key, value] of Object.entries(where)) {
       if ((CONNECTIVES as readonly string[]).includes(key)) this.connective(value, [...at, key]);
-      else if (key.startsWith('$')) this.refuse([...at, key], `Unknown operator ${key}.`);
+      else if (key.startsWith('$')) this.refuse([...at, key], `Unknown operator ${key}.${insteadOf(key, CONNECTIVES)}`);
       else this.fact(key, value, [...at, key]);
     }
   }
@@ -59,13 +60,14 @@ class WhereReader {
 
   private fact(name: string, value: unknown, at: DocumentPath): void {
     const fact = this.resolve(name);
-    if (fact === null) return this.refuse(at, `"${name}" is not a declared fact.`);
+    if (fact === null)
+      return this.refuse(at, `"${name}" is not a declared fact.${insteadOf(name, this.resolve.known ?? [])}`);
     const kind = kindOf(fact);
     if (!isMapping(value)) return this.operand(kind, '$eq', value, at);
     for (const [operator, operand] of Object.entries(value)) {
       if ((COMPARISONS as readonly string[]).includes(operator))
         this.operand(kind, operator, operand, [...at, operator]);
-      else this.refuse([...at, operator], `Unknown operator ${operator}.`);
+      else this.refuse([...at, operator], `Unknown operator ${operator}.${insteadOf(operator, COMPARISONS)}`);
     }
   }
 
@@ -92,7 +94,10 @@ class WhereReader {
   private placeholder(kind: FactKind, operator: string, text: string, list: boolean, at: DocumentPath): void {
     const name = text.slice('$user.'.length);
     const known = text.startsWith('$user.') && Object.hasOwn(ACTOR_ATTRIBUTES, name);
-    if (!known) return this.refuse(at, `Unknown placeholder ${text}.`);
+    if (!known) {
+      const placeholders = Object.keys(ACTOR_ATTRIBUTES).map((attribute) => `$user.${attribute}`);
+      return this.refuse(at, `Unknown placeholder ${text}.${insteadOf(text, placeholders)}`);
+    }
     const wanted = list ? `${kind}[]` : kind;
     const offered = ACTOR_ATTRIBUTES[name as keyof typeof ACTOR_ATTRIBUTES];
     if (RANGES.includes(operator) || wanted !== offered)

@@ -17,6 +17,13 @@ export interface LedgerFigures {
   readonly witnesses?: ReadonlyMap<string, number | null>;
 }
 
+/** The policies now. */
+export interface PolicyFigures {
+  readonly version: number;
+  /** Whether what is stored is not what is in force here. */
+  readonly problem: boolean;
+}
+
 export type Outcome = 'success' | 'denied' | 'failed';
 
 /** Prometheus figures. Labels are names that code or the operator gave; none is a person, a session or an address. */
@@ -24,6 +31,8 @@ export class Metrics {
   private readonly registry = new Registry();
   private readonly pools = new Map<string, () => PoolFigures>();
   private ledger: (() => LedgerFigures) | null = null;
+  private policies: (() => PolicyFigures) | null = null;
+  private readonly shadowDifferences: Counter<'type' | 'action'>;
   private readonly requests: Counter<'outcome'>;
   private readonly operations: Histogram<'operation' | 'outcome'>;
 
@@ -43,8 +52,15 @@ export class Metrics {
       buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10],
       registers,
     });
+    this.shadowDifferences = new Counter({
+      name: 'custodia_policy_shadow_differences_total',
+      help: 'Decisions that the shadow release would have made otherwise, by type and action.',
+      labelNames: ['type', 'action'],
+      registers,
+    });
     this.definePools();
     this.defineLedger();
+    this.definePolicies();
   }
 
   request(outcome: Outcome): void {
@@ -66,6 +82,42 @@ export class Metrics {
 
   watchLedger(figures: () => LedgerFigures): void {
     this.ledger = figures;
+  }
+
+  watchPolicies(figures: () => PolicyFigures): void {
+    this.policies = figures;
+  }
+
+  /** `type` and `action` are names of the code. */
+  shadowDifference(type: string, action: string): void {
+    this.shadowDifferences.inc({ type, action });
+  }
+
+  /** How often a reader was refused because it had seen too many patients, by the window that was full. */
+  watchBulkLimits(figures: () => Readonly<Record<'hour' | 'day', number>>): void {
+    new Gauge({
+      name: 'custodia_bulk_limit_refusals',
+      help: 'Reads refused since the start because the account has seen as many patients as its role may, by window.',
+      labelNames: ['window'],
+      registers: [this.registry],
+      collect() {
+        for (const [window, refusals] of Object.entries(figures())) this.set({ window }, refusals);
+      },
+    });
+  }
+
+  /** Emergency accesses that wait for their review, by state. Asked whenever the figures are read; a failure leaves the last ones. */
+  watchEmergencyAccesses(figures: () => Promise<Readonly<Record<'open' | 'due' | 'overdue', number>>>): void {
+    new Gauge({
+      name: 'custodia_emergency_accesses',
+      help: 'Emergency accesses that nobody reviewed yet: open, due (over), overdue (not reviewed in time).',
+      labelNames: ['state'],
+      registers: [this.registry],
+      async collect() {
+        const now = await figures().catch(() => null);
+        for (const [state, count] of Object.entries(now ?? {})) this.set({ state }, count);
+      },
+    });
   }
 
   get contentType(): string {
@@ -90,6 +142,26 @@ export class Metrics {
         },
       });
     }
+  }
+
+  private definePolicies(): void {
+    const figures = () => this.policies?.();
+    const gauge = (name: string, help: string, read: (policies: PolicyFigures) => number) =>
+      new Gauge({
+        name,
+        help,
+        registers: [this.registry],
+        collect() {
+          const policies = figures();
+          if (policies !== undefined) this.set(read(policies));
+        },
+      });
+    gauge('custodia_policy_version', 'Version of the policies in force in this process.', ({ version }) => version);
+    gauge(
+      'custodia_policy_problem',
+      '1 while what is stored of the policies is not what is in force in this process.',
+      ({ problem }) => Number(problem),
+    );
   }
 
   private defineLedger(): void {

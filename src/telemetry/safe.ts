@@ -19,6 +19,12 @@ export interface LogFacts {
   readonly role?: string;
   readonly purpose?: string;
   readonly policyHash?: string;
+  readonly decisionId?: string;
+  readonly type?: string;
+  readonly action?: string;
+  /** Ids of policy rules. */
+  readonly rules?: readonly string[];
+  readonly fields?: readonly string[];
   readonly room?: string;
   readonly error?: unknown;
 }
@@ -41,8 +47,14 @@ const duration: Check = (value) =>
 /** Names that code gave: letters only, so no number, date, address or e-mail passes, and no name outside ASCII. */
 const name = text(/^[A-Za-z][A-Za-z_]{1,47}$/);
 
+const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
+const listOf =
+  (check: Check): Check =>
+  (values) =>
+    Array.isArray(values) ? values.map(check).filter((one) => one !== undefined) : undefined;
+
 const CHECKS: Readonly<Record<keyof LogFacts, Check>> = {
-  requestId: text(/^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/),
+  requestId: text(UUID),
   operation: name,
   outcome: oneOf(['success', 'denied', 'failed']),
   code: oneOf(Object.keys(FAILURE_STATUS)),
@@ -57,6 +69,11 @@ const CHECKS: Readonly<Record<keyof LogFacts, Check>> = {
   role: oneOf(ROLES),
   purpose: text(/^[A-Z]{3,12}$/),
   policyHash: text(/^[0-9a-f]{64}$/),
+  decisionId: text(UUID),
+  type: name,
+  action: name,
+  rules: listOf(text(/^[a-z][a-z-]{1,79}$/)),
+  fields: listOf(name),
   room: name,
   error: (value) => (value === undefined ? undefined : safeError(value)),
 };

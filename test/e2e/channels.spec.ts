@@ -968,6 +968,7 @@ describe('the schema (channels 18, 24)', () => {
       'registerRelatedPerson',
       'requestExport',
       'rescheduleAppointment',
+      'reveal',
       'satisfyChallenge',
       'signIn',
       'signInformedConsent',
@@ -1008,16 +1009,22 @@ describe('the schema (channels 18, 24)', () => {
 
   it('does not name what is behind it', async () => {
     const answer = await attack('physician', '{ __schema { types { name fields { name } inputFields { name } } } }');
-    for (const name of [
-      'subjectReference',
-      'careTeamIds',
-      'phoneIndex',
-      'sealed',
-      'compartment',
-      'sourceIndex',
-      'tenantId',
-    ])
+    for (const name of ['subjectReference', 'careTeamIds', 'phoneIndex', 'sealed', 'sourceIndex', 'tenantId'])
       expect([name, answer.text.includes(name)]).toEqual([name, false]);
+    // Of compartments it names what the privacy office grants, and nothing of a patient's records.
+    const types = answer.data['__schema'].types as {
+      name: string;
+      fields: Loose[] | null;
+      inputFields: Loose[] | null;
+    }[];
+    const naming = types.filter(({ fields, inputFields }) =>
+      [...(fields ?? []), ...(inputFields ?? [])].some((field) => field['name'] === 'compartment'),
+    );
+    expect(naming.map(({ name }) => name).sort()).toEqual([
+      'CompartmentGrant',
+      'CompartmentGrantFilter',
+      'GrantCompartmentInput',
+    ]);
   });
 
   it('answers other addresses without saying what was asked', async () => {

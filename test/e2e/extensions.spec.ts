@@ -63,10 +63,16 @@ describe('extensions.policy', () => {
     expect(await hidden('PT1')).toEqual(await hidden('PT2'));
   });
 
-  it('is absent where no patient data was asked for or given', async () => {
-    expect((await system.ask('front_desk', '{ me { id } }')).extensions['policy']).toBeUndefined();
-    const refused = await system.ask('physician', '{ patient(id: "01900000-0000-7000-8000-000000000000") { name } }');
-    expect(refused.extensions['policy']).toBeUndefined();
+  it('is absent where no patient data was asked for or given, but for the offer to who may break the glass', async () => {
+    const missing = '{ patient(id: "01900000-0000-7000-8000-000000000000") { name } }';
+    for (const role of ['front_desk', 'physician'] as const)
+      expect((await system.ask(role, '{ me { id } }')).extensions['policy']).toBeUndefined();
+    expect((await system.ask('front_desk', missing)).extensions['policy']).toBeUndefined();
+    expect((await system.ask('physician', missing)).extensions['policy']).toMatchObject({
+      masked: [],
+      hidden: [],
+      emergencyAccess: 'AVAILABLE',
+    });
   });
 
   it('agrees with fieldAccess, which has every governed field, selected or not', async () => {

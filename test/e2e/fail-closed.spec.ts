@@ -442,6 +442,8 @@ describe('a purpose or a role that nobody declared', () => {
         reference: '0'.repeat(32),
         careTeamIds: [],
         patientIds: [],
+        emergencyPatientIds: [],
+        compartmentGrants: [],
         factorMissing: false,
         country: 'CN',
         timeZone: 'Asia/Shanghai',

@@ -6,7 +6,7 @@ import { recordsOf, testSystem, type TestSystem } from '../support/system.js';
 /** The public contract's table: the purposes that each role may state. */
 const TABLE: Partial<Record<Role, readonly string[]>> = {
   physician: ['TREAT', 'ETREAT'],
-  nurse: ['TREAT'],
+  nurse: ['TREAT', 'ETREAT'],
   front_desk: ['PATADMIN'],
   call_center_agent: ['CAREMGT', 'HOPERAT'],
   marketer: ['HMARKT'],

@@ -114,6 +114,14 @@ const MATRIX: readonly Row[] = [
   },
   {
     role: 'nurse',
+    purpose: 'ETREAT',
+    patient: 'CCCCCCCMMMMMMCCC',
+    visit: 'CCCCCCCCCCCC',
+    diagnosis: 'CCCCCCCCCC',
+    careTeam: 'C',
+  },
+  {
+    role: 'nurse',
     purpose: 'TREAT',
     patient: 'CCCCCCCMMMMMMCCC',
     visit: 'CCCCCCCCCCCC',

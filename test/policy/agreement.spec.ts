@@ -37,6 +37,9 @@ function factsOf(row: RandomRow): Facts {
     ...columns,
     ...Object.fromEntries(SCOPES.map((scope) => [`consent.${scope}`, stateOf(scope)])),
     isListed: row.owner !== null && ACTOR.patientIds.includes(row.owner),
+    isOpen: row.owner !== null && ACTOR.emergencyPatientIds.includes(row.owner),
+    isGranted:
+      row.owner !== null && row.label !== null && ACTOR.compartmentGrants.includes(`${row.owner}:${row.label}`),
     inTeam: (teams ?? []).some((team) => ACTOR.careTeamIds.includes(team)),
     comesToday: children.some((hours) => {
       if (hours % 2 !== 0) return false;

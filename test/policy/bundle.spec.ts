@@ -55,7 +55,7 @@ const REFUSED: readonly (readonly [name: string, file: string, from: string, to:
   ['a consent that nobody can give', 'organization.yaml', '    show: { clear: [public] }', '    consent: { scope: TREAT, onMissing: permit, onDeny: deny }\n    show: { clear: [public] }', /nobody whose consent Organization could need/, 'consent:'],
   ['a condition on a consent for no purpose', 'patient.yaml', 'where: { hasVisitToday: true }', 'where: { consent.RESEARCH: PERMIT }', /"consent.RESEARCH" is not a declared fact/, 'consent.RESEARCH'],
   ['a condition on a state that there is not', 'patient.yaml', 'where: { hasVisitToday: true }', 'where: { consent.HRESCH: permit }', /The fact is consent: the value is not/, 'consent.HRESCH: permit'],
-  ['an unknown obligation', 'patient.yaml', 'obligations: [{ type: stepUp }]', 'obligations: [{ type: fourEyes }]', /must be one of reason, stepUp/, 'type: fourEyes'],
+  ['an unknown obligation', 'patient.yaml', 'obligations: [{ type: stepUp }]', 'obligations: [{ type: stepUpp }]', /must be one of reason, stepUp, .*Did you mean "stepUp"/, 'type: stepUpp'],
   ['exporting nothing', 'patient.yaml', "    show:\n      clear: [public, identity, contact]\n      masked: [government]\n    obligations", '    obligations', /A rule for export shows something/, '- id: patient-export'],
   ['an access report that shows fields', 'patient.yaml', 'actions: [accessReport]', 'actions: [accessReport]\n    show: { clear: [public] }', /"show" needs the action read or export/, 'show: { clear: [public] }\n    where: { isRepresented'],
   ['a loosened mask', 'classification.yaml', 'fields: {}', 'fields:\n  Patient.phone: { mask: M_SAME }', /never loosened/, 'Patient.phone'],

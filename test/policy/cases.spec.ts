@@ -5,6 +5,7 @@ import type { FactDeclaration, NounDeclaration } from '../../src/kernel/attribut
 import { newId } from '../../src/kernel/identifier.js';
 import {
   actorOf,
+  CASE_EMERGENCIES,
   CASE_PATIENTS,
   CASE_TEAM,
   CASE_TENANT,
@@ -32,7 +33,10 @@ const distinct = [
   ...new Map(
     cases.map((one) => {
       const purpose = engine.purposesOf(one.role).includes(one.purpose) ? one.purpose : '';
-      return [[one.type, one.role, purpose, one.action, one.rows.size].join(' '), one] as const;
+      return [
+        [one.type, one.role, purpose, one.action, one.rows.size, JSON.stringify(one.environment)].join(' '),
+        one,
+      ] as const;
     }),
   ).values(),
 ];
@@ -46,19 +50,23 @@ const ids = new Map<string, Map<string, string>>();
 function columnsOf(noun: NounDeclaration): string[] {
   const typeOf = (fact: Exclude<FactDeclaration, { source: 'today' }>) => {
     if (fact.source === 'column') return SQL_TYPES[fact.kind];
+    if (fact.source === 'granted') return 'text';
     return fact.source === 'overlap' ? 'uuid[]' : fact.source === 'consent' ? 'jsonb' : 'uuid';
   };
   const { subject } = noun;
   const columns = new Map([['id', 'uuid PRIMARY KEY']]);
   if (typeof subject === 'object') columns.set(subject.foreignKey, 'uuid NOT NULL');
   for (const fact of noun.facts) {
-    if (fact.source !== 'today' && !columns.has(fact.column)) columns.set(fact.column, `${typeOf(fact)} NOT NULL`);
+    if (fact.source === 'today' || columns.has(fact.column)) continue;
+    columns.set(fact.column, `${typeOf(fact)} NOT NULL`);
   }
   return [...columns].map(([name, type]) => `${name} ${type}`);
 }
 
-/** Patients for whom the actor may speak, one for each row that asks for one. */
-const represented = [...CASE_PATIENTS];
+/** Patients for whom the actor may speak, or to whom he has an open emergency access: one for each row that asks for one. */
+const listed = { patientIds: [...CASE_PATIENTS], emergencyPatientIds: [...CASE_EMERGENCIES] };
+/** What rows that are granted say of themselves: the actor has all of it. */
+const grants: string[] = [];
 
 /** Consents as they are stored. What is not there is NONE; now and then it is there and over. */
 function storedConsents(name: string, facts: Facts): Record<string, unknown> {
@@ -83,8 +91,12 @@ async function insertRow(noun: NounDeclaration, facts: Facts, parentId: string |
     const value = facts[fact.name];
     if (fact.source === 'column') values.set(fact.column, value ?? (fact.kind === 'text' ? 'x' : newId()));
     else if (fact.source === 'consent') values.set(fact.column, storedConsents(fact.name, facts));
-    else if (fact.source === 'listed') values.set(fact.column, value === true ? represented.pop() : newId());
-    else if (fact.source === 'overlap') values.set(fact.column, value === true ? [newId(), CASE_TEAM] : [newId()]);
+    else if (fact.source === 'listed') {
+      if (value === true) values.set(fact.column, listed[fact.actorAttribute].pop());
+      else if (!values.has(fact.column)) values.set(fact.column, newId());
+    } else if (fact.source === 'granted') {
+      if (value === true) grants.push(`${String(values.get(fact.patient))}:${String(values.get(fact.column))}`);
+    } else if (fact.source === 'overlap') values.set(fact.column, value === true ? [newId(), CASE_TEAM] : [newId()]);
   }
   const id = String(values.get('id'));
   const names = [...values.keys()];
@@ -141,7 +153,8 @@ afterAll(async () => {
 
 /** The list filter and the field states as PostgreSQL sees them. */
 async function differencesInSql(one: PolicyCase): Promise<string[]> {
-  const decision = engine.decide(actorOf(one.role), one.purpose, one.action, one.type);
+  const actor = { ...actorOf(one.role), compartmentGrants: grants };
+  const decision = engine.decide(actor, one.purpose, one.action, one.type, one.environment);
   const noun = registry.noun(one.type);
   const parent = typeof noun.subject === 'object' ? noun.subject : null;
   const aliases = { self: 's', subject: parent === null ? 's' : 'p' };
@@ -203,7 +216,9 @@ describe('policy cases', () => {
 
   it('use every rule', () => {
     const named = new Set(
-      cases.flatMap((one) => engine.decide(actorOf(one.role), one.purpose, one.action, one.type).ruleIds),
+      cases.flatMap(
+        (one) => engine.decide(actorOf(one.role), one.purpose, one.action, one.type, one.environment).ruleIds,
+      ),
     );
     expect(engine.ruleIds.filter((id) => !named.has(id))).toEqual([]);
   });

@@ -15,7 +15,13 @@ import { ACTOR, CHILD, CONTEXT, FACTS, load, permit, rendered, SELF, SELF_ID, sm
 
 const SCOPES = ['TREAT', 'PATADMIN'] as const;
 const registry = smallRegistry();
-const vocabulary = { purposes: new Set<string>(SCOPES), purposesOf: new Map() };
+const vocabulary = {
+  purposes: new Set<string>(SCOPES),
+  purposesOf: new Map(),
+  networks: new Map(),
+  volumeOf: new Map(),
+  emergencyAccess: { hours: 4, reviewHours: 72, patientsPerHour: 5 },
+};
 const settings = new Map(
   registry.all().map((noun) => [noun.type, settingOf(noun, registry, new Map(), vocabulary)] as const),
 );
@@ -74,6 +80,7 @@ const randomRules: fc.Arbitrary<RandomRules> = fc.record({
 function decisions({ permits, forbids }: RandomRules, actor = ACTOR): Record<'Person' | 'Letter', PlannedDecision> {
   const compiled = compile(
     {
+      vocabulary,
       permits: permits.map((one, index): Permit => {
         const refuse = () => {
           throw new Error('A random clause was refused.');
@@ -86,11 +93,13 @@ function decisions({ permits, forbids }: RandomRules, actor = ACTOR): Record<'Pe
           purposes: new Set(['TREAT']),
           actions: new Set(['read']),
           inherits: one.inherits,
+          when: null,
           where: one.where,
           consent: one.consent === null ? null : readConsent(one.consent, setting, refuse),
           shows: new Map([['id', { clear: true, mask: 'M_SAME' }]]),
           writes: new Set(),
           lookup: null,
+          limits: null,
           obligations: [],
         };
       }),
@@ -99,6 +108,7 @@ function decisions({ permits, forbids }: RandomRules, actor = ACTOR): Record<'Pe
         actions: new Set(['read', 'read:clear']),
         where: one.where,
         fields: new Map([[one.type, null]]),
+        lift: null,
         appliesTo: () => true,
       })),
     } as never,

@@ -21,6 +21,8 @@ export const ACTOR: Actor = {
   reference: '0'.repeat(32),
   careTeamIds: [IDS[0], IDS[1]],
   patientIds: [IDS[1], IDS[2]],
+  emergencyPatientIds: [IDS[0]],
+  compartmentGrants: [`${IDS[0]}:a`, `${IDS[1]}:B`, `${IDS[1]}:b`, `${IDS[2]}:`, `${IDS[2]}:O'Neil`],
   factorMissing: false,
   country: 'CN',
   timeZone: 'Asia/Shanghai',
@@ -38,6 +40,14 @@ export const FACTS: readonly FactDeclaration[] = [
   { name: 'flag', source: 'column', column: 'flag', kind: 'boolean' },
   { name: 'owner', source: 'column', column: 'owner', kind: 'uuid' },
   { name: 'isListed', source: 'listed', column: 'owner', actorAttribute: 'patientIds' },
+  { name: 'isOpen', source: 'listed', column: 'owner', actorAttribute: 'emergencyPatientIds' },
+  {
+    name: 'isGranted',
+    source: 'granted',
+    patient: 'owner',
+    column: 'label',
+    actorAttribute: 'compartmentGrants',
+  },
   { name: 'consent', source: 'consent', column: 'consents' },
   { name: 'inTeam', source: 'overlap', column: 'teams', actorAttribute: 'careTeamIds' },
   {

@@ -16,6 +16,8 @@ export const ACTOR: Actor = {
   reference: '0'.repeat(32),
   careTeamIds: [TEAM],
   patientIds: [SELF_ID],
+  emergencyPatientIds: [],
+  compartmentGrants: [],
   factorMissing: false,
   country: 'CN',
   timeZone: 'Asia/Shanghai',

@@ -14,6 +14,13 @@ import { FieldAccess, Governed } from '../governed.js';
   facts: [
     { name: 'tenant', source: 'column', column: 'tenant_id', kind: 'text' },
     { name: 'compartment', source: 'column', column: 'compartment', kind: 'text' },
+    {
+      name: 'isGranted',
+      source: 'granted',
+      patient: 'patient_id',
+      column: 'compartment',
+      actorAttribute: 'compartmentGrants',
+    },
     { name: 'codeSystem', source: 'column', column: 'code_system', kind: 'text' },
   ],
 })

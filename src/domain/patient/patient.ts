@@ -19,6 +19,7 @@ import { FieldAccess, Governed } from '../governed.js';
     { name: 'tenant', source: 'column', column: 'tenant_id', kind: 'text' },
     { name: 'status', source: 'column', column: 'status', kind: 'text' },
     { name: 'isRepresented', source: 'listed', column: 'id', actorAttribute: 'patientIds' },
+    { name: 'isEmergency', source: 'listed', column: 'id', actorAttribute: 'emergencyPatientIds' },
     { name: 'consent', source: 'consent', column: 'consents' },
     { name: 'inCareTeam', source: 'overlap', column: 'care_team_ids', actorAttribute: 'careTeamIds' },
     {

@@ -17,6 +17,13 @@ import { FieldAccess, Governed } from '../governed.js';
     { name: 'tenant', source: 'column', column: 'tenant_id', kind: 'text' },
     { name: 'status', source: 'column', column: 'status', kind: 'text' },
     { name: 'compartment', source: 'column', column: 'compartment', kind: 'text' },
+    {
+      name: 'isGranted',
+      source: 'granted',
+      patient: 'patient_id',
+      column: 'compartment',
+      actorAttribute: 'compartmentGrants',
+    },
   ],
 })
 export class Visit {

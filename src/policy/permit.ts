@@ -1,0 +1,232 @@
+import type { Role } from '../kernel/actor.js';
+import { MASKS, type MaskName } from '../kernel/attribute.js';
+import { readConsent } from './consent.js';
+import type { PolicyAction } from './decision.js';
+import type { DocumentPath } from './document.js';
+import { readEnvironment } from './environment.js';
+import { insteadOf } from './nearest.js';
+import { readObligation, type Obligation } from './obligation.js';
+import {
+  checkAudience,
+  factResolver,
+  fieldsOfGroup,
+  SHOWING,
+  WRITING,
+  type Permit,
+  type RuleDocument,
+  type RuleSetting,
+  type Shown,
+} from './rule.js';
+import { isAtLeast, isMask } from './vocabulary.js';
+import { readWhere } from './where.js';
+
+type Refuse = (at: DocumentPath, message: string) => void;
+
+/** Reads one permit. What is wrong is told to `refuse`; the result is used only when nothing was. */
+export function readPermit(rule: RuleDocument, at: DocumentPath, setting: RuleSetting, refuse: Refuse): Permit {
+  return new PermitReader(rule, at, setting, refuse).read();
+}
+
+class PermitReader {
+  constructor(
+    private readonly rule: RuleDocument,
+    private readonly at: DocumentPath,
+    private readonly setting: RuleSetting,
+    private readonly refuse: Refuse,
+  ) {}
+
+  read(): Permit {
+    const { rule, setting } = this;
+    const { noun, parent } = setting;
+    this.audience();
+    this.parts();
+    this.revealing();
+    if (rule.inherit !== undefined && rule.inherit !== parent?.type) {
+      const instead = parent === null ? ' It has none.' : ` Write "inherit: ${parent.type}".`;
+      this.no(['inherit'], `${rule.inherit} is not the parent of ${noun.type}.${instead}`);
+    }
+    const resolve = factResolver(noun, parent, setting.vocabulary);
+    return {
+      id: rule.id,
+      type: noun.type,
+      roles: new Set(rule.roles),
+      purposes: new Set(rule.purposes),
+      actions: new Set(rule.actions),
+      inherits: rule.inherit !== undefined,
+      when:
+        rule.when === undefined
+          ? null
+          : readEnvironment(rule.when, setting.vocabulary.networks, [...this.at, 'when'], this.refuse),
+      where: rule.where === undefined ? null : readWhere(rule.where, [...this.at, 'where'], resolve, this.refuse),
+      consent:
+        rule.consent === undefined
+          ? null
+          : readConsent(rule.consent, setting, (path, message) => this.no(path, message)),
+      shows: this.shows(),
+      writes: this.writes(),
+      lookup: this.lookup(),
+      limits: rule.limits ?? null,
+      obligations: this.obligations(),
+    };
+  }
+
+  private no(path: DocumentPath, message: string): void {
+    this.refuse([...this.at, ...path], message);
+  }
+
+  /** Every role and every purpose of a rule must meet a partner that the vocabulary allows: else a part of it is dead. */
+  private audience(): void {
+    const { rule, setting } = this;
+    const allowed = (role: string) => setting.vocabulary.purposesOf.get(role as Role) ?? [];
+    checkAudience(rule, setting.vocabulary, this.at, this.refuse);
+    rule.roles.forEach((role, index) => {
+      if (!rule.purposes.some((purpose) => allowed(role).includes(purpose))) {
+        this.no(['roles', index], `"${role}" has none of the purposes of this rule.`);
+      }
+    });
+    rule.purposes.forEach((purpose, index) => {
+      if (!rule.roles.some((role) => allowed(role).includes(purpose))) {
+        this.no(['purposes', index], `"${purpose}" is a purpose of none of the roles of this rule.`);
+      }
+    });
+  }
+
+  /** What a rule says must fit what it allows: nothing is silently without effect. */
+  private parts(): void {
+    const { rule } = this;
+    const can = (...actions: PolicyAction[]) => actions.some((action) => rule.actions.includes(action));
+    for (const part of ['show', 'fields', 'masks'] as const) {
+      if (rule[part] !== undefined && !can(...SHOWING))
+        this.no([part], `"${part}" needs the action read or export, or reveal or openLedgerDetail.`);
+    }
+    if (can(...SHOWING) && rule.show === undefined && rule.fields === undefined)
+      this.no([], `A rule for ${SHOWING.find((one) => can(one))} shows something.`);
+    if (can(...WRITING) !== (rule.write !== undefined)) {
+      this.no([], 'The actions create, update and deactivate need "write", and only they have it.');
+    }
+    if (can('lookup') !== (rule.lookup !== undefined))
+      this.no([], 'The action lookup needs "lookup", and only it has it.');
+  }
+
+  /** A revealed value is in clear or not given at all; it costs a reason, and there is an end to it. */
+  private revealing(): void {
+    const { rule } = this;
+    if (!rule.actions.includes('reveal')) {
+      if (rule.limits !== undefined) this.no(['limits'], '"limits" needs the action reveal.');
+      return;
+    }
+    if (rule.actions.length > 1)
+      this.no(['actions'], 'The action reveal stands alone: write a rule of its own for it.');
+    for (const part of ['show', 'fields'] as const) {
+      if (rule[part]?.masked !== undefined)
+        this.no([part, 'masked'], 'What is revealed is in clear: write "clear" only.');
+    }
+    if (rule.limits === undefined) this.no([], 'A rule for reveal needs "limits: { perUserPerHour: 30 }".');
+    if (rule.obligations?.some((one) => one.type === 'reason') !== true) {
+      this.no([], 'A rule for reveal needs "obligations: [{ type: reason }]".');
+    }
+  }
+
+  private obligations(): Obligation[] {
+    const { obligations = [] } = this.rule;
+    const kinds = obligations.map((one) => one.type);
+    return obligations.map((one, index) => {
+      const at = [...this.at, 'obligations', index];
+      if (one.type !== 'fourEyes' && kinds.indexOf(one.type) < index) this.refuse(at, `"${one.type}" is named twice.`);
+      return readObligation(one, this.setting.noun, at, this.refuse);
+    });
+  }
+
+  private shows(): Map<string, Shown> {
+    const { rule, setting } = this;
+    const states = new Map<string, 'clear' | 'masked' | 'hidden'>();
+    for (const state of ['clear', 'masked'] as const) {
+      rule.show?.[state]?.forEach((group, index) => {
+        const at = [...this.at, 'show', state, index];
+        for (const field of fieldsOfGroup(setting.noun, group, at, this.refuse)) {
+          if (states.has(field)) this.refuse(at, `The group "${group}" stands in clear and in masked.`);
+          states.set(field, state);
+        }
+      });
+    }
+    const named = new Set<string>();
+    for (const state of ['clear', 'masked', 'hidden'] as const) {
+      rule.fields?.[state]?.forEach((field, index) => {
+        const known = this.known(field, ['fields', state, index]);
+        if (known && named.has(field)) this.no(['fields', state, index], `"${field}" is named twice.`);
+        named.add(field);
+        states.set(field, state);
+      });
+    }
+    const masks = this.masks(states);
+    const shown = [...states].filter(([field, state]) => state !== 'hidden' && setting.classes.has(field));
+    return new Map(
+      shown.map(([field, state]) => [
+        field,
+        { clear: state === 'clear', mask: masks.get(field) ?? setting.classes.get(field)?.mask ?? 'M_NULL' },
+      ]),
+    );
+  }
+
+  private masks(states: ReadonlyMap<string, string>): Map<string, MaskName> {
+    const masks = new Map<string, MaskName>();
+    for (const [field, mask] of Object.entries(this.rule.masks ?? {})) {
+      const at = ['masks', field];
+      if (!this.known(field, at)) continue;
+      const weakest = this.setting.classes.get(field)?.mask ?? 'M_NULL';
+      if (!isMask(mask)) this.no(at, `Unknown mask ${mask}.${insteadOf(mask, MASKS)}`);
+      else if (!isAtLeast(mask, weakest))
+        this.no(at, `${mask} is weaker than ${weakest}, the mask of ${this.setting.noun.type}.${field}.`);
+      else if (states.get(field) !== 'masked') this.no(at, `This rule does not show "${field}" masked.`);
+      else masks.set(field, mask);
+    }
+    return masks;
+  }
+
+  private writes(): Set<string> {
+    const { rule, setting } = this;
+    const writable = (field: string) => {
+      const attribute = setting.noun.attributes.get(field);
+      return attribute !== undefined && attribute.computed === null && attribute.derivedFrom.length === 0;
+    };
+    const fields = new Set<string>();
+    rule.write?.groups?.forEach((group, index) => {
+      const at = ['write', 'groups', index];
+      if (group === 'public') this.no(at, 'Name the fields of the group "public" one by one.');
+      fieldsOfGroup(setting.noun, group, [...this.at, ...at], this.refuse)
+        .filter(writable)
+        .forEach((field) => fields.add(field));
+    });
+    rule.write?.fields?.forEach((field, index) => {
+      const at = ['write', 'fields', index];
+      if (!this.known(field, at)) return;
+      if (!writable(field) || field === 'id' || field === 'version')
+        this.no(at, `"${field}" is never written by a client.`);
+      fields.add(field);
+    });
+    return fields;
+  }
+
+  private lookup(): Permit['lookup'] {
+    const { rule, setting } = this;
+    rule.lookup?.exact.forEach((field, index) => {
+      const at = ['lookup', 'exact', index];
+      if (this.known(field, at) && setting.noun.attributes.get(field)?.blindIndex === null) {
+        const indexed = [...setting.noun.attributes.values()].filter((one) => one.blindIndex !== null);
+        const instead = insteadOf(
+          field,
+          indexed.map((one) => one.field),
+        );
+        this.no(at, `"${field}" has no blind index.${instead}`);
+      }
+    });
+    return rule.lookup ?? null;
+  }
+
+  private known(field: string, at: DocumentPath): boolean {
+    const { type, attributes } = this.setting.noun;
+    const known = attributes.has(field);
+    if (!known) this.no(at, `${type} has no field "${field}".${insteadOf(field, attributes.keys())}`);
+    return known;
+  }
+}
