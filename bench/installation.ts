@@ -11,7 +11,7 @@ import { passwordsIn, type DatabaseUrls, type Passwords } from '../src/persisten
 import { EMBEDDED_DATABASE, embeddedUrl, prepareDatabase, prepareEmbedded } from '../src/persistence/preparation.js';
 import type { LoadAnswer, LoadFigures, LoadJob } from './load.js';
 import { processorTimeOfTree } from './processor-time.js';
-import { DIST, MeasuredServer, PROJECT } from './server.js';
+import { DIST, GOVERNED, MeasuredServer, PROJECT } from './server.js';
 
 const PEER_DATABASE = 'bench_peer';
 
@@ -88,13 +88,14 @@ export class Installation {
    * The governed server as `npm start` runs it, over this PostgreSQL; under the policies of another directory, if one is given,
    * else in a {@link workingDirectory}.
    */
-  async startGoverned(directory = this.working): Promise<MeasuredServer> {
+  async startGoverned(directory = this.working, more: Readonly<Record<string, string>> = {}): Promise<MeasuredServer> {
     const environment = {
+      ...more,
       DATABASE_URL: this.ownerUrl,
       CUSTODIA_DATA_DIRECTORY: this.directory,
       CUSTODIA_PORT: '0',
     };
-    return this.start('src/cli/start.js', environment, directory);
+    return this.start(GOVERNED, environment, directory);
   }
 
   /** Changes the governed database past the policy, for a state that would take hours to come by. */

@@ -60,15 +60,16 @@ export async function governedSide(
   known: readonly (string | null)[] | null,
   patients: number,
   directory?: string,
+  environment?: Readonly<Record<string, string>>,
 ): Promise<ListSide> {
-  const server = await installation.startGoverned(directory);
+  const server = await installation.startGoverned(directory, environment);
   const headers = await signIn(server.port, installation.account(TENANT, 'front_desk'), 'PATADMIN');
   const cursors = known ?? (await walk(server.port, headers, patients));
   return side(installation, name, server, headers, {
     kind: 'list',
     cursors,
     fields: FIELDS,
-    masked: MASKED,
+    masked: environment === undefined ? MASKED : [],
     patients,
     order: 'random',
   });

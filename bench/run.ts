@@ -12,6 +12,7 @@ import { ledgerSize } from './ledger-size.js';
 import { ledgerVerify } from './ledger-verify.js';
 import { policyCompile } from './policy-compile.js';
 import { policyDiff } from './policy-diff.js';
+import { policyCost } from './policy-cost.js';
 import { readList } from './read-list.js';
 import type { Pace } from './rounds.js';
 import { seal } from './seal.js';
@@ -44,6 +45,7 @@ const FIGURES: Readonly<Record<string, Figure>> = {
   export: exporting,
   'policy-diff': policyDiff,
   hidden,
+  'policy-cost': policyCost,
 };
 
 const usage = `Usage: npm run bench -- <name> [--rounds 3] [--seconds 8] [--patients 10000] [--entries N] [--profiles <directory>]
@@ -68,6 +70,7 @@ const usage = `Usage: npm run bench -- <name> [--rounds 3] [--seconds 8] [--pati
                  against a bare graphql-ws server's fan-out to 1,000
   export         100,000 patients (or --patients N) to a sealed CSV file behind a second factor, with a record for every 150
                  (wanted: 6,000 rows/s with 300 MB), against a plain CSV of the same columns in clear
+  policy-cost    read-list's list against the same server with rules and masks short-circuited (wanted: 0.85)
   hidden         how often an answer that withholds something takes longer than one that has nothing to withhold
                  (wanted: 0.5, chance)
   policy-compile what a role may do for a purpose, compiled from the rules (wanted: 1 ms) and known already (wanted: 20 µs);

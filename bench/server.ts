@@ -12,6 +12,8 @@ const LONGEST_START = 120_000;
 /** What `npm start` gives its process: the heap grows in small steps. */
 const MEMORY = ['--max-semi-space-size=8', '--heap-growing-percent=20'];
 const LONGEST_STOP = 20_000;
+/** What `npm start` runs. */
+export const GOVERNED = 'src/cli/start.js';
 
 /** A measured server: a child process that announces itself with `ready <url>` and stops at SIGTERM. */
 export class MeasuredServer {
@@ -27,8 +29,10 @@ export class MeasuredServer {
     environment: Readonly<Record<string, string>>,
     directory: string = PROJECT,
   ): Promise<MeasuredServer> {
-    const preload = pathToFileURL(path.join(DIST, 'bench', 'profiler.js')).href;
-    const child = spawn(process.execPath, [...MEMORY, '--import', preload, path.join(DIST, script)], {
+    const preloads = (script === GOVERNED ? ['profiler.js', 'measured-policies.js'] : ['profiler.js']).flatMap(
+      (name) => ['--import', pathToFileURL(path.join(DIST, 'bench', name)).href],
+    );
+    const child = spawn(process.execPath, [...MEMORY, ...preloads, path.join(DIST, script)], {
       cwd: directory,
       env: { ...process.env, ...environment, NODE_ENV: 'production' },
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],

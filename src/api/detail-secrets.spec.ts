@@ -8,7 +8,10 @@ import { SESSION_OPERATIONS } from '../operation/sessions.js';
 /** What a name of an input must not look like, unless it is one of those below. */
 const SUSPICIOUS =
   /pass|pwd|secret|token|code|pin|otp|challenge|credential|recover|key|answer|hash|content|file|bytes|base64|blob|signature/i;
-/** Names that look like it and are none: codes of illnesses and forms, media types, the digests of a public text and of a record. */
+/**
+ * Names that look like it and are none: codes of illnesses and forms, media types, the digests of a public text and of a
+ * record, policies and what names them.
+ */
 const HARMLESS = new Set([
   'AttachFileInput.contentType',
   'BreakGlassInput.reasonCode',
@@ -17,11 +20,17 @@ const HARMLESS = new Set([
   'CreateVisitInput.reasonCode',
   'CreateVisitInput.reasonCodeSystem',
   'GrantCompartmentInput.reasonCode',
+  'ProposePolicyInput.files',
   'PublishConsentFormInput.code',
   'RecordDiagnosisInput.code',
   'RecordDiagnosisInput.codeSystem',
   'SignInformedConsentInput.textHash',
+  'activatePolicy.hash',
+  'approvePolicy.hash',
   'ledgerReceipt.recordHash',
+  'policyRelease.hash',
+  'rollbackPolicy.toHash',
+  'shadowPolicy.hash',
 ]);
 
 const schema = buildSchema(readFileSync('src/api/schema.graphql', 'utf8'));

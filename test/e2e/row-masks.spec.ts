@@ -164,7 +164,7 @@ const MATRIX: readonly Row[] = [
     role: 'department_head',
     purpose: 'HQUALIMP',
     patient: 'CCHHHHHHHHHHHHCC',
-    visit: 'CCCCCCCHHHCC',
+    visit: null,
     diagnosis: null,
     careTeam: 'C',
   },
