@@ -26,7 +26,7 @@ export function workingDirectory(directory: string): string {
   }
   const file = path.join(directory, 'policies', 'vocabulary.yaml');
   const text = readFileSync(file, 'utf8');
-  const raised = text.replace(/(patientsPerHour|patientsPerDay): \d+/g, '$1: 1000000');
+  const raised = text.replace(/^  (patientsPerHour|patientsPerDay): \d+/gm, '  $1: 1000000');
   if (raised === text) throw new Refusal('policies/vocabulary.yaml has another form than the benchmarks expect.');
   writeFileSync(file, raised);
   return directory;

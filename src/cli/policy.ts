@@ -3,6 +3,7 @@ import '../domain/nouns.js';
 import { PolicyError } from '../policy/error.js';
 import { execute, type CommandInput } from './command.js';
 import { diff } from './policy-diff.js';
+import { matrix } from './policy-matrix.js';
 import { coverage, invariants, mutate, test, validate } from './policy-proof.js';
 import { explain, simulate } from './policy-question.js';
 import { releaseVerbs } from './policy-release.js';
@@ -17,6 +18,7 @@ const VERBS: Readonly<Record<string, Verb>> = {
   diff,
   explain,
   simulate,
+  matrix,
   ...releaseVerbs,
 };
 
