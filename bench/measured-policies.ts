@@ -5,6 +5,7 @@ import '../src/domain/nouns.js';
 import { registry } from '../src/kernel/attribute.js';
 import type { FieldView, Visibility } from '../src/policy/decision.js';
 import { PolicyEngine } from '../src/policy/engine.js';
+import { Plan } from '../src/policy/plan.js';
 import { PlannedDecision } from '../src/policy/planned-decision.js';
 import { Policies } from '../src/policy/policies.js';
 import { PolicySource } from '../src/policy/source.js';
@@ -16,20 +17,17 @@ Policies.open = () => Promise.resolve(Policies.of(load()));
 
 if (off) {
   const open = new WeakMap<Visibility, Visibility>();
-  const { visibility } = PlannedDecision.prototype;
+  const { visibility } = Plan.prototype;
   /** Everything that the policy lets see at all, in clear. */
   const unmasked = (known: Visibility): Visibility => {
     const made = open.get(known) ?? { ...known, fields: new Map([...known.fields].map(clear)) };
     open.set(known, made);
     return made;
   };
-  Object.assign(PlannedDecision.prototype, {
-    visibility(this: PlannedDecision, bits: number): Visibility {
-      return unmasked(visibility.call(this, bits));
-    },
-    visibilityBits: () => '0',
-    rowPredicate: () => 'TRUE',
-  });
+  Plan.prototype.visibility = function (bits: number): Visibility {
+    return unmasked(visibility.call(this, bits));
+  };
+  Object.assign(PlannedDecision.prototype, { visibilityBits: () => '0', rowPredicate: () => 'TRUE' });
 }
 
 function clear([field, view]: [string, FieldView]): [string, FieldView] {
