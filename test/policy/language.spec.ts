@@ -270,6 +270,33 @@ describe('the schema', () => {
   });
 });
 
+describe('marketing with the authorization of each patient', () => {
+  const RULE = `rules:
+  - id: patient-for-authorized-marketing
+    effect: permit
+    roles: [marketer]
+    purposes: [HMARKT]
+    actions: [read]
+    consent: { scope: HMARKT, onMissing: deny, onDeny: deny }
+    show: { clear: [public], masked: [contact] }
+`;
+  const facts = { tenant: 'T-CN', hasVisitToday: false, inCareTeam: false, isRepresented: false, isEmergency: false };
+
+  it('can be said: whoever gave it is reached, nobody else, and a withdrawal ends it', () => {
+    bench.edit('patient.yaml', 'rules:\n', RULE);
+    const decision = load().decide(actorOf('marketer'), 'HMARKT', 'read', 'Patient');
+    const reaches = (state: string) => decision.matches({ ...facts, 'consent.HMARKT': state });
+    expect([reaches('PERMIT'), reaches('NONE'), reaches('DENY')]).toEqual([true, false, false]);
+    expect(decision.clearFor('phone')).toBe('never');
+  });
+
+  it('does not load as long as an invariant says that marketing reaches nobody', () => {
+    bench.edit('patient.yaml', 'rules:\n', RULE);
+    const problems = problemsOf(() => PolicyEngine.load(bench.source(), registry)).map(({ message }) => message);
+    expect(problems.join()).toContain('patients-never-reached-by-marketing-security-and-audit');
+  });
+});
+
 it('says what to write instead of a wrong word', () => {
   bench.edit('patient.yaml', 'roles: [physician, nurse]', 'roles: [physicain, nurse]');
   bench.edit('patient.yaml', 'purposes: [HPAYMT]', 'purposes: [HPAYMNT]');
