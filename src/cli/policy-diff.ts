@@ -28,11 +28,11 @@ export const diff: Verb = {
     const against = input.values['against'];
     if (typeof against !== 'string') throw new Refusal('--against is missing: the policies that were before.', 2);
     const after = PolicyEngine.load(sourceOf(input), registry, { lazy: true });
-    await withDatabase(readConfiguration(), async ({ appUrl }) => {
+    await withDatabase(readConfiguration(), async ({ appUrl, sequencerUrl }) => {
+      const known = await allTenants(sequencerUrl);
       const database = await Database.connect(appUrl, { maximum: 1, name: 'custodia policy diff' });
       try {
         const wanted = input.values['tenant'];
-        const known = await tenantCodes(database);
         const tenants = typeof wanted === 'string' ? known.filter((one) => one === wanted) : known;
         if (tenants.length === 0) throw new Refusal('There is no such tenant.', 2);
         const engines = { before: await engineOf(database, against), after };
@@ -44,6 +44,12 @@ export const diff: Verb = {
     return true;
   },
 };
+
+/** The application's role sees only the tenant that its connection is set to. */
+async function allTenants(sequencerUrl: string): Promise<string[]> {
+  const sequencer = await Database.connect(sequencerUrl, { maximum: 1, name: 'custodia policy diff' });
+  return tenantCodes(sequencer).finally(() => sequencer.close());
+}
 
 /** Policies of a directory, or of a release that still has the content of its hash. */
 async function engineOf(database: Database, against: string): Promise<PolicyEngine> {

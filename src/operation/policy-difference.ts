@@ -219,9 +219,21 @@ export function sentenceOf(change: PolicyChange): string {
   const gains = opennessOf(to) > opennessOf(from);
   const shown = to.replace('CLEAR', 'clear').replace('MASKED', 'masked');
   const what = field === null ? `${action} of` : gains ? `${shown} ${field} on` : `${field} on`;
-  const verb = gains ? 'gain' : opennessOf(to) < opennessOf(from) ? 'lose' : 'see differently';
+  const one = accounts === 1;
+  const less = opennessOf(to) < opennessOf(from);
+  const verb = gains
+    ? one
+      ? 'gains'
+      : 'gain'
+    : less
+      ? one
+        ? 'loses'
+        : 'lose'
+      : one
+        ? 'sees otherwise'
+        : 'see otherwise';
   const subjects = type === 'Patient' ? 'patients' : `${type} rows`;
   const each = rows.least === rows.most ? String(rows.most) : `${rows.least} to ${rows.most}`;
   const total = rows.least === rows.most ? '' : `, ${sum} summed over the accounts`;
-  return `${accounts} ${role} account${accounts === 1 ? '' : 's'} ${verb} ${what} ${each} ${subjects}${total} (${purpose}, ${action}; ${from} to ${to})`;
+  return `${accounts} ${role} account${one ? '' : 's'} ${verb} ${what} ${each} ${subjects}${total} (${purpose}, ${action}; ${from} to ${to})`;
 }
