@@ -168,6 +168,21 @@ describe('the commands of the ledger', () => {
   });
 });
 
+describe('the commands of the security team', () => {
+  it('ask the rows and the API of the running system', async () => {
+    const diff = ['diff', '--against', 'policies', '--tenant', 'T-CN'];
+    const same = await runCommand(directory, 'policy', diff);
+    expect([same.code, same.stdout]).toEqual([0, 'T-CN: 0 changes\n']);
+    const nobody = await runCommand(directory, 'policy', [...diff.slice(0, -1), 'T-XX']);
+    expect([nobody.code, nobody.stderr]).toEqual([2, 'There is no such tenant.\n']);
+    const matrix = await runCommand(directory, 'policy', ['matrix']);
+    expect([matrix.code, matrix.stdout]).toEqual([
+      0,
+      expect.stringMatching(/\n\d+ cells equal, 0 different, \d+ waiting\n$/),
+    ]);
+  });
+});
+
 describe('--fresh', () => {
   it('starts over: new keys, new accounts, new patients', async () => {
     await system.stop();
