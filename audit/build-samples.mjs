@@ -98,6 +98,8 @@ function workAt(index) {
     session: `session-${index % 5}`,
     document: seedOf(`document ${own.operation}`).toString('hex'),
     policy: seedOf('policy').toString('hex'),
+    decision: `decision-${index}`,
+    acr: index % 2 === 0 ? 'pwd' : 'pwd+otp',
   };
 }
 

@@ -3,6 +3,20 @@
  *
  * @module
  */
+import {
+  digest,
+  instant,
+  isObject,
+  listOf,
+  matches,
+  oneOf,
+  orNull,
+  reference,
+  someOf,
+  text,
+  token,
+  wholeFrom,
+} from './checks.mjs';
 import { allocate } from './hash.mjs';
 
 export const RECORD_VERSION = 1;
@@ -47,6 +61,10 @@ export const ZERO_LEAF = allocate(32);
  * @property {readonly string[]} rules
  * @property {boolean} reason
  * @property {readonly RecordAccess[]} accesses
+ * @property {string} [acr] how the session was authenticated
+ * @property {readonly string[]} [consents] purposes whose consent the rules asked for
+ * @property {string} [decision] what all records of one document have in common
+ * @property {readonly string[]} [obligations] that the rules demanded
  * @property {{key: string, sha256: string}} [detail]
  * @property {{key: string, sha256: string}} [sealed] the details, as ciphertext beside the record
  * @property {string} [commitment] to the key of the writer's MACs
@@ -147,25 +165,7 @@ export function decodeBundle(bytes) {
   return entries;
 }
 
-/** @typedef {(value: unknown) => boolean} Check */
-
-/** @param {RegExp} pattern @returns {Check} */
-const text = (pattern) => (value) => typeof value === 'string' && pattern.test(value);
-/** @param {Check} check @returns {Check} */
-const orNull = (check) => (value) => value === null || check(value);
-/** @param {Check} check @returns {Check} */
-const listOf = (check) => (value) => Array.isArray(value) && value.every(check);
-/** @param {readonly string[]} values @returns {Check} */
-const oneOf = (values) => (value) => typeof value === 'string' && values.includes(value);
-/** @param {number} least @returns {Check} */
-const wholeFrom = (least) => (value) => Number.isSafeInteger(value) && /** @type {number} */ (value) >= least;
-/** @type {Check} */
-const instant = (value) =>
-  text(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/)(value) && isInstant(/** @type {string} */ (value));
-/** Printable ASCII without the space. @type {Check} */
-const token = text(/^[!-~]{1,128}$/);
-const reference = text(/^[0-9a-f]{32}$/);
-const digest = text(/^[0-9a-f]{64}$/);
+/** @typedef {import('./checks.mjs').Check} Check */
 
 /** Members of every record. @type {Readonly<Record<string, Check>>} */
 const MEMBERS = {
@@ -193,6 +193,10 @@ const MEMBERS = {
 
 /** Members that may be absent, or stand only in some kinds of record. @type {Readonly<Record<string, Check>>} */
 const OPTIONAL = {
+  acr: token,
+  consents: someOf(token),
+  decision: token,
+  obligations: someOf(token),
   detail: (value) => matches(value, DETAIL_CHECKS),
   sealed: (value) => matches(value, DETAIL_CHECKS),
   commitment: digest,
@@ -267,34 +271,4 @@ function problemsOfKind(record) {
     problems.push('A VOID record has the outcome failed and no accesses.');
   }
   return problems;
-}
-
-/**
- * @param {unknown} value
- * @param {readonly [string, Check][]} members
- * @returns {boolean} true when the value is an object with exactly these members
- */
-function matches(value, members) {
-  return (
-    isObject(value) &&
-    Object.keys(value).length === members.length &&
-    members.every(([name, check]) => Object.hasOwn(value, name) && check(value[name]))
-  );
-}
-
-/**
- * @param {unknown} value
- * @returns {value is Record<string, unknown>}
- */
-function isObject(value) {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
-/**
- * @param {string} value
- * @returns {boolean} false for a day or a time of day that does not exist
- */
-function isInstant(value) {
-  const milliseconds = Date.parse(value);
-  return !Number.isNaN(milliseconds) && new Date(milliseconds).toISOString() === value;
 }

@@ -54,7 +54,21 @@ describe('the worked example', () => {
 
 it('names every member, kind, state, fault and warning', () => {
   const { accesses, ...members } = sampleRecord(0);
-  const more = ['accesses', 'detail', 'sealed', 'commitment', 'replaces', 'type', 'rows', 'fields', 'subjects'];
+  const more = [
+    'accesses',
+    'detail',
+    'sealed',
+    'commitment',
+    'replaces',
+    'decision',
+    'acr',
+    'consents',
+    'obligations',
+    'type',
+    'rows',
+    'fields',
+    'subjects',
+  ];
   for (const name of [...Object.keys(members), ...more]) {
     expect(FORMAT).toMatch(new RegExp(`\\n\\| \`${name}\` +\\|`));
   }

@@ -35,8 +35,11 @@ const ROWS = bytesOf(',"rows":');
 const SUBJECTS = bytesOf(',"subjects":[');
 const TYPE_NAME = bytesOf('],"type":"');
 const ACCESS_END = bytesOf('"}');
-const ACTOR = bytesOf('],"actor":');
+const ACR = bytesOf(',"acr":');
+const ACTOR = bytesOf(',"actor":');
 const CODE_NAME = bytesOf(',"code":');
+const CONSENTS = bytesOf(',"consents":[');
+const DECISION = bytesOf(',"decision":');
 const DETAIL = bytesOf(',"detail":{"key":"');
 const SEALED = bytesOf(',"sealed":{"key":"');
 const DIGEST = bytesOf('","sha256":"');
@@ -46,6 +49,7 @@ const INCARNATION = bytesOf(',"incarnation":');
 const KIND = bytesOf(',"kind":"');
 const LOG_NAME = bytesOf(',"log":"');
 const NUMBER = bytesOf('","number":');
+const OBLIGATIONS = bytesOf(',"obligations":[');
 const OPERATION = bytesOf(',"operation":"');
 const OUTCOME = bytesOf('","outcome":"');
 const POLICY = bytesOf(',"policy":');
@@ -54,7 +58,7 @@ const REASON_FALSE = bytesOf(',"reason":false,"request":"');
 const REASON_TRUE = bytesOf(',"reason":true,"request":"');
 const ROLE = bytesOf('","role":');
 const RULES = bytesOf(',"rules":[');
-const RULES_END = bytesOf(']');
+const LIST_END = bytesOf(']');
 const SESSION = bytesOf(',"session":');
 const TIME = bytesOf(',"time":"');
 const WRITER = bytesOf('Z","v":1,"writer":"');
@@ -140,8 +144,11 @@ export class Recogniser extends ByteReader {
 
   /** From the actor to the log. @returns {boolean} */
   #first() {
+    if (!this.literal(LIST_END) || (this.literal(ACR) && !this.token())) return false;
     if (!this.literal(ACTOR) || !(this.literal(NULL) || this.hexText(32))) return false;
     if (!this.literal(CODE_NAME) || !(this.literal(NULL) || this.#code())) return false;
+    if (this.literal(CONSENTS) && !this.#tokens()) return false;
+    if (this.literal(DECISION) && !this.token()) return false;
     if (this.literal(DETAIL) && this.#sealing() < 0) return false;
     if (!this.literal(DOCUMENT) || !(this.literal(NULL) || this.hexText(64))) return false;
     if (!this.literal(INCARNATION)) return false;
@@ -155,7 +162,8 @@ export class Recogniser extends ByteReader {
   #second() {
     if (!this.literal(NUMBER)) return false;
     this.number = this.whole(1);
-    if (this.number < 0 || !this.literal(OPERATION) || !this.run(LINE, 256) || !this.literal(OUTCOME)) return false;
+    if (this.number < 0 || (this.literal(OBLIGATIONS) && !this.#tokens())) return false;
+    if (!this.literal(OPERATION) || !this.run(LINE, 256) || !this.literal(OUTCOME)) return false;
     const outcome = this.oneOf(OUTCOME_ENDS);
     if (outcome < 0 || (this.kind === VOID && (outcome !== FAILED || !this.empty))) return false;
     if (!this.literal(POLICY) || !this.tokenOrNull()) return false;
@@ -181,10 +189,14 @@ export class Recogniser extends ByteReader {
 
   /** @returns {boolean} */
   #rules() {
-    if (this.literal(RULES_END)) return true;
+    return this.literal(LIST_END) || this.#tokens();
+  }
+
+  /** One or more of them, and the end of the list. @returns {boolean} */
+  #tokens() {
     do if (!this.token()) return false;
     while (this.comma());
-    return this.literal(RULES_END);
+    return this.literal(LIST_END);
   }
 
   /** @returns {boolean} */

@@ -11,6 +11,7 @@ const digest = fc.stringMatching(/^[0-9a-f]{64}$/);
 const token = fc.stringMatching(/^[!-~]{1,40}$/);
 const orNull = <Value>(value: fc.Arbitrary<Value>) => fc.option(value, { nil: null });
 const sealing = fc.option(fc.record({ key: token, sha256: digest }), { nil: undefined });
+const some = fc.option(fc.array(token, { minLength: 1, maxLength: 3 }), { nil: undefined });
 const common = KINDS.filter((kind) => !['START', 'WRITER', 'ERASE', 'ARCHIVE', 'VOID'].includes(kind));
 
 const access = fc.record({
@@ -44,6 +45,10 @@ const records: fc.Arbitrary<LedgerRecord> = fc.record({
   accesses: fc.array(access, { maxLength: 3 }),
   detail: sealing,
   sealed: sealing,
+  acr: fc.option(token, { nil: undefined }),
+  decision: fc.option(token, { nil: undefined }),
+  consents: some,
+  obligations: some,
 });
 const bytesOf = (record: LedgerRecord) =>
   Buffer.from(canonicalize(Object.fromEntries(Object.entries(record).filter(([, value]) => value !== undefined))));

@@ -382,9 +382,45 @@ class DetailChecks {
 return { encodeDetails, splitDetails, DetailChecks };
 })();
 
+// checks.mjs
+// prettier-ignore
+const $checks = (() => {
+const text = (pattern) => (value) => typeof value === 'string' && pattern.test(value);
+const orNull = (check) => (value) => value === null || check(value);
+const listOf = (check) => (value) => Array.isArray(value) && value.every(check);
+const someOf = (check) => (value) => Array.isArray(value) && value.length > 0 && value.every(check);
+const oneOf = (values) => (value) => typeof value === 'string' && values.includes(value);
+const wholeFrom = (least) => (value) => Number.isSafeInteger(value) && (value) >= least;
+const instant = (value) =>
+  text(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/)(value) && isInstant((value));
+const token = text(/^[!-~]{1,128}$/);
+const reference = text(/^[0-9a-f]{32}$/);
+const digest = text(/^[0-9a-f]{64}$/);
+
+function matches(value, members) {
+  return (
+    isObject(value) &&
+    Object.keys(value).length === members.length &&
+    members.every(([name, check]) => Object.hasOwn(value, name) && check(value[name]))
+  );
+}
+
+function isObject(value) {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function isInstant(value) {
+  const milliseconds = Date.parse(value);
+  return !Number.isNaN(milliseconds) && new Date(milliseconds).toISOString() === value;
+}
+
+return { text, orNull, listOf, someOf, oneOf, wholeFrom, instant, token, reference, digest, matches, isObject };
+})();
+
 // entry.mjs
 // prettier-ignore
 const $entry = (() => {
+const { digest, instant, isObject, listOf, matches, oneOf, orNull, reference, someOf, text, token, wholeFrom } = $checks;
 const { allocate } = $browser_hash;
 
 const RECORD_VERSION = 1;
@@ -465,17 +501,6 @@ function decodeBundle(bytes) {
 }
 
 
-const text = (pattern) => (value) => typeof value === 'string' && pattern.test(value);
-const orNull = (check) => (value) => value === null || check(value);
-const listOf = (check) => (value) => Array.isArray(value) && value.every(check);
-const oneOf = (values) => (value) => typeof value === 'string' && values.includes(value);
-const wholeFrom = (least) => (value) => Number.isSafeInteger(value) && (value) >= least;
-const instant = (value) =>
-  text(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/)(value) && isInstant((value));
-const token = text(/^[!-~]{1,128}$/);
-const reference = text(/^[0-9a-f]{32}$/);
-const digest = text(/^[0-9a-f]{64}$/);
-
 const MEMBERS = {
   v: (value) => value === RECORD_VERSION,
   log: text(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/),
@@ -500,6 +525,10 @@ const MEMBERS = {
 };
 
 const OPTIONAL = {
+  acr: token,
+  consents: someOf(token),
+  decision: token,
+  obligations: someOf(token),
   detail: (value) => matches(value, DETAIL_CHECKS),
   sealed: (value) => matches(value, DETAIL_CHECKS),
   commitment: digest,
@@ -560,23 +589,6 @@ function problemsOfKind(record) {
     problems.push('A VOID record has the outcome failed and no accesses.');
   }
   return problems;
-}
-
-function matches(value, members) {
-  return (
-    isObject(value) &&
-    Object.keys(value).length === members.length &&
-    members.every(([name, check]) => Object.hasOwn(value, name) && check(value[name]))
-  );
-}
-
-function isObject(value) {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
-function isInstant(value) {
-  const milliseconds = Date.parse(value);
-  return !Number.isNaN(milliseconds) && new Date(milliseconds).toISOString() === value;
 }
 
 return { RECORD_VERSION, SUITE, LARGEST_ENTRY, LARGEST_RECORD, ZERO_LEAF, KINDS, OUTCOMES, ACCESS_STATES, encodeEntry, decodeEntry, encodeBundle, splitBundle, decodeBundle, validateRecord };
@@ -1322,8 +1334,11 @@ const ROWS = bytesOf(',"rows":');
 const SUBJECTS = bytesOf(',"subjects":[');
 const TYPE_NAME = bytesOf('],"type":"');
 const ACCESS_END = bytesOf('"}');
-const ACTOR = bytesOf('],"actor":');
+const ACR = bytesOf(',"acr":');
+const ACTOR = bytesOf(',"actor":');
 const CODE_NAME = bytesOf(',"code":');
+const CONSENTS = bytesOf(',"consents":[');
+const DECISION = bytesOf(',"decision":');
 const DETAIL = bytesOf(',"detail":{"key":"');
 const SEALED = bytesOf(',"sealed":{"key":"');
 const DIGEST = bytesOf('","sha256":"');
@@ -1333,6 +1348,7 @@ const INCARNATION = bytesOf(',"incarnation":');
 const KIND = bytesOf(',"kind":"');
 const LOG_NAME = bytesOf(',"log":"');
 const NUMBER = bytesOf('","number":');
+const OBLIGATIONS = bytesOf(',"obligations":[');
 const OPERATION = bytesOf(',"operation":"');
 const OUTCOME = bytesOf('","outcome":"');
 const POLICY = bytesOf(',"policy":');
@@ -1341,7 +1357,7 @@ const REASON_FALSE = bytesOf(',"reason":false,"request":"');
 const REASON_TRUE = bytesOf(',"reason":true,"request":"');
 const ROLE = bytesOf('","role":');
 const RULES = bytesOf(',"rules":[');
-const RULES_END = bytesOf(']');
+const LIST_END = bytesOf(']');
 const SESSION = bytesOf(',"session":');
 const TIME = bytesOf(',"time":"');
 const WRITER = bytesOf('Z","v":1,"writer":"');
@@ -1408,8 +1424,11 @@ class Recogniser extends ByteReader {
   }
 
   #first() {
+    if (!this.literal(LIST_END) || (this.literal(ACR) && !this.token())) return false;
     if (!this.literal(ACTOR) || !(this.literal(NULL) || this.hexText(32))) return false;
     if (!this.literal(CODE_NAME) || !(this.literal(NULL) || this.#code())) return false;
+    if (this.literal(CONSENTS) && !this.#tokens()) return false;
+    if (this.literal(DECISION) && !this.token()) return false;
     if (this.literal(DETAIL) && this.#sealing() < 0) return false;
     if (!this.literal(DOCUMENT) || !(this.literal(NULL) || this.hexText(64))) return false;
     if (!this.literal(INCARNATION)) return false;
@@ -1422,7 +1441,8 @@ class Recogniser extends ByteReader {
   #second() {
     if (!this.literal(NUMBER)) return false;
     this.number = this.whole(1);
-    if (this.number < 0 || !this.literal(OPERATION) || !this.run(LINE, 256) || !this.literal(OUTCOME)) return false;
+    if (this.number < 0 || (this.literal(OBLIGATIONS) && !this.#tokens())) return false;
+    if (!this.literal(OPERATION) || !this.run(LINE, 256) || !this.literal(OUTCOME)) return false;
     const outcome = this.oneOf(OUTCOME_ENDS);
     if (outcome < 0 || (this.kind === VOID && (outcome !== FAILED || !this.empty))) return false;
     if (!this.literal(POLICY) || !this.tokenOrNull()) return false;
@@ -1446,10 +1466,13 @@ class Recogniser extends ByteReader {
   }
 
   #rules() {
-    if (this.literal(RULES_END)) return true;
+    return this.literal(LIST_END) || this.#tokens();
+  }
+
+  #tokens() {
     do if (!this.token()) return false;
     while (this.comma());
-    return this.literal(RULES_END);
+    return this.literal(LIST_END);
   }
 
   #log() {

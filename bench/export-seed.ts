@@ -14,8 +14,9 @@ const SEALED = ['identity', 'contact', 'government'] as const;
 
 const INSERT = `
   WITH keys AS (
-    INSERT INTO subject_key (tenant_id, subject_id, key_id, wrapped, commitment)
-    SELECT $1, id, 1, wrapped, commitment FROM unnest($2::uuid[], $3::bytea[], $4::bytea[]) AS key(id, wrapped, commitment)
+    INSERT INTO subject_key (tenant_id, subject_id, key_id, subject_reference, state, wrap_key_id, wrapped, commitment)
+    SELECT $1, id, 1, reference, 'primary', 1, wrapped, commitment
+    FROM unnest($2::uuid[], $3::bytea[], $4::bytea[], $11::text[]) AS key(id, wrapped, commitment, reference)
   )
   INSERT INTO patient (tenant_id, id, version, gender, birth_year, region, status, created_at, subject_reference,
                        sealed_identity, sealed_contact, sealed_government)
@@ -38,9 +39,9 @@ export async function seedSealed(installation: Installation, tenant: string, pat
       for (let number = from; number < Math.min(patients, from + BATCH); number += 1) {
         const id = newId();
         const values = { ...syntheticPatient(number) };
-        const key = vault.createSubjectKey(tenant, id);
+        const key = await vault.createSubjectKey(tenant, id, newReference());
         const plain = plainColumns(noun, values, values, 'CN');
-        const address = { tenant, type: 'Patient', rowId: id, subjectId: id };
+        const address = { tenant, type: 'Patient', rowId: id, version: 1, subjectId: id };
         const groups = sealedGroups(noun, values);
         const sealed = SEALED.map((group) => [
           sealedColumn(group),
@@ -57,7 +58,7 @@ export async function seedSealed(installation: Installation, tenant: string, pat
           plain['region'],
           'active',
         ];
-        const cells = [...row, createdAt, newReference(), ...sealed.map(([, value]) => value)];
+        const cells = [...row, createdAt, key.reference, ...sealed.map(([, value]) => value)];
         cells.forEach((cell, at) => columns[at]?.push(cell));
       }
       await database.query(tenant, { name: 'seed', text: INSERT, values: [tenant, ...columns] });

@@ -1,6 +1,7 @@
 import { createCipheriv, createDecipheriv, createSecretKey, randomBytes } from 'node:crypto';
-import { newId } from '../src/kernel/identifier.js';
+import { newId, newReference } from '../src/kernel/identifier.js';
 import { Vault } from '../src/vault/vault.js';
+import { memoryRoot, MemoryVaultStore } from '../test/support/memory-vault.js';
 import { median, print } from './rounds.js';
 
 const TENANT = 'T-CN';
@@ -14,8 +15,8 @@ const OPENINGS = 100_000;
 export async function seal(rounds: number): Promise<number> {
   const vault = await memoryVault();
   const subjectId = newId();
-  vault.createSubjectKey(TENANT, subjectId);
-  const address = { tenant: TENANT, type: 'Patient', rowId: subjectId, subjectId };
+  await vault.createSubjectKey(TENANT, subjectId, newReference());
+  const address = { tenant: TENANT, type: 'Patient', rowId: subjectId, version: 1, subjectId };
   const sealed = vault.seal(address, 'identity', VALUES);
   const governed = () => vault.open(address, 'identity', sealed);
   const bare = bareOpening();
@@ -54,18 +55,7 @@ function bareOpening(): () => unknown {
 
 /** A vault whose keys live in memory: the root key only counts as one. */
 async function memoryVault(): Promise<Vault> {
-  const rows = new Map<string, { tenantId: string; keyId: number; wrapped: Buffer }>();
-  const root = {
-    id: 'memory',
-    wrap: (plain: Buffer) => Promise.resolve(Buffer.from(plain)),
-    unwrap: (wrapped: Buffer) => Promise.resolve(Buffer.from(wrapped)),
-  };
-  const vault = new Vault(root, {
-    tenantKeys: () => Promise.resolve([...rows.values()]),
-    tenantKey: (tenant) => Promise.resolve(rows.get(tenant)),
-    insertTenantKey: (row) => Promise.resolve(void rows.set(row.tenantId, row)),
-    subjectKeys: () => Promise.resolve([]),
-  });
+  const vault = new Vault(memoryRoot(), new MemoryVaultStore());
   await vault.load();
   await vault.createTenantKey(TENANT);
   return vault;

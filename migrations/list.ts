@@ -18,6 +18,9 @@ import { Migration20261121001600_disclosure } from './Migration20261121001600_di
 import { Migration20261121001700_ledger_details } from './Migration20261121001700_ledger_details.js';
 import { Migration20261121001900_access_volume } from './Migration20261121001900_access_volume.js';
 import { Migration20261121002000_policy_releases } from './Migration20261121002000_policy_releases.js';
+import { Migration20261121002100_visit_grants } from './Migration20261121002100_visit_grants.js';
+import { Migration20261121002200_aggregate_snapshot } from './Migration20261121002200_aggregate_snapshot.js';
+import { Migration20261121002300_vault_versions } from './Migration20261121002300_vault_versions.js';
 import { Migration20261121001800_emergency } from './Migration20261121001800_emergency.js';
 
 /** Every migration, oldest first. A new one is appended; one that was released is never changed. */
@@ -42,4 +45,7 @@ export const migrations: MigrationList = [
   Migration20261121001800_emergency,
   Migration20261121001900_access_volume,
   Migration20261121002000_policy_releases,
+  Migration20261121002100_visit_grants,
+  Migration20261121002200_aggregate_snapshot,
+  Migration20261121002300_vault_versions,
 ];

@@ -20,7 +20,9 @@ import { HealthController } from './api/health.controller.js';
 import { LedgerController } from './api/ledger.controller.js';
 import { LedgerResolver } from './api/ledger.resolver.js';
 import { LedgerDetailResolver } from './api/ledger-detail.resolver.js';
+import { AggregateResolver } from './api/aggregate.resolver.js';
 import { PatientResolver } from './api/patient.resolver.js';
+import { PolicyProofResolver } from './api/policy-proof.resolver.js';
 import { PolicyResolver } from './api/policy.resolver.js';
 import { Readiness } from './api/readiness.js';
 import { RequestDocuments, type Deployment } from './api/request-document.js';
@@ -38,6 +40,7 @@ import { Metrics } from './telemetry/metrics.js';
 export const resolvers = [
   SessionResolver,
   PatientResolver,
+  AggregateResolver,
   VisitResolver,
   DiagnosisResolver,
   CareTeamResolver,
@@ -56,6 +59,7 @@ export const resolvers = [
   PatientDisclosuresResolver,
   LedgerDetailResolver,
   PolicyResolver,
+  PolicyProofResolver,
   CompartmentGrantResolver,
   EmergencyAccessResolver,
   RevealResolver,

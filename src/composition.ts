@@ -43,6 +43,7 @@ import { tenantCodes } from './persistence/tenant.store.js';
 import { PolicyEngine } from './policy/engine.js';
 import { Policies } from './policy/policies.js';
 import { PolicyKey } from './policy/policy-key.js';
+import { ProofDesk } from './policy/proof-desk.js';
 import { ReleaseLoader } from './policy/release-loader.js';
 import { ReleaseStore } from './policy/release.store.js';
 import { PolicySource } from './policy/source.js';
@@ -117,6 +118,7 @@ export async function compose(
   const checkpoints = new FileCheckpointStore(configuration.checkpointDirectory);
   const tenants = await tenantCodes(sequencer);
   for (const tenant of tenants) await vault.createTenantKey(tenant);
+  vault.start();
   const keys = fileLedgerKeys(configuration.keyDirectory, configuration.origin, await checkpoints.incarnation());
   const ledger = await Ledger.open({
     app,
@@ -145,9 +147,11 @@ export async function compose(
   const files = new LogFiles(auditor, checkpoints, keys, configuration.archiveDirectory);
   const volumes = new AccessVolume(app);
   const ledgerReader = new LedgerReader(auditor, () => ledger.sequencer.drain(DRAIN_MILLISECONDS), files);
+  const proofs = new ProofDesk(registry);
   const operations = new Operations({
     database: app,
     policies: policy,
+    proofs,
     vault,
     ledger: ledger.writer,
     clock,
@@ -196,7 +200,9 @@ export async function compose(
     app,
     sequencer,
     async close() {
+      vault.stop();
       await policy.stop();
+      await proofs.close();
       await notices.close();
       await identity.close();
       await references.stop();

@@ -71,7 +71,7 @@ const UNGOVERNED_TYPES: Readonly<Record<string, readonly string[]>> = {
   LedgerEntry: [
     ...['index', 'leaf', 'recordHash', 'record', 'writer', 'number', 'incarnation', 'time', 'request', 'operation'],
     ...['kind', 'outcome', 'code', 'actor', 'role', 'session', 'purpose', 'document', 'policy', 'rules', 'reason'],
-    'accesses',
+    ...['accesses', 'decision', 'acr', 'consents', 'obligations'],
   ],
   LedgerAccess: ['type', 'rows', 'fields', 'subjects'],
   LedgerAccessedField: ['field', 'state'],
@@ -84,6 +84,9 @@ const UNGOVERNED_TYPES: Readonly<Record<string, readonly string[]>> = {
   PageInfo: ['hasNextPage', 'hasPreviousPage', 'startCursor', 'endCursor'],
   Revealed: ['id', 'type', 'fields'],
   RevealedField: ['field', 'value'],
+  PatientCounts: ['k', 'cells', 'total', 'suppressedCells'],
+  PatientCountCell: ['values', 'count'],
+  PatientCountValue: ['dimension', 'value'],
   Session: ['accessToken', 'refreshToken', 'expiresAt'],
   Me: ['id', 'tenant', 'role', 'purposes', 'patientIds', 'factorMissing'],
   TotpEnrolment: ['secret', 'uri'],
@@ -98,11 +101,30 @@ const UNGOVERNED_TYPES: Readonly<Record<string, readonly string[]>> = {
   PolicyProblem: ['file', 'line', 'message'],
   DecisionExplanation: [
     ...['index', 'time', 'operation', 'outcome', 'code', 'role', 'purpose', 'policy', 'version', 'rules', 'accesses'],
-    'differences',
+    ...['decision', 'acr', 'consents', 'obligations', 'lacking', 'differences'],
   ],
   ExplainedRule: ['id', 'effect', 'subject', 'file', 'line', 'consent', 'onMissing', 'onDeny'],
+  LackingRule: ['id', 'effect', 'subject', 'file', 'line', 'consent', 'onMissing', 'onDeny', 'lacks'],
+  DecisionLack: ['kind', 'names'],
   ExplainedAccess: ['type', 'rows', 'fields'],
   ExplainedField: ['field', 'state', 'masks'],
+  PolicyProof: [
+    ...['hash', 'version', 'proof', 'rule', 'state', 'done', 'total', 'passed', 'failed', 'equivalent', 'refused'],
+    ...['score', 'minimum', 'holds', 'findings'],
+  ],
+  PolicyFinding: ['text', 'file', 'line', 'rule'],
+  PolicyDiff: ['before', 'after', 'changes', 'grants'],
+  PolicyChange: [
+    ...['role', 'purpose', 'action', 'type', 'field', 'direction', 'from', 'to', 'accounts', 'rows', 'sum', 'sentence'],
+  ],
+  PolicyChangedRows: ['least', 'most'],
+  PolicyGrantChange: ['role', 'purpose', 'action', 'type', 'accounts', 'grants', 'sentence'],
+  SimulatedField: ['purpose', 'action', 'type', 'field', 'state'],
+  AccessExplanation: [
+    ...['role', 'purpose', 'policy', 'version', 'allowed', 'reached', 'keptBack', 'rules', 'fields', 'obligations'],
+  ],
+  AccessRule: ['id', 'verdict', 'effect', 'file', 'line', 'consent', 'onMissing', 'onDeny'],
+  AccessFieldState: ['field', 'state', 'mask'],
 };
 const CONNECTION_FIELDS = ['edges', 'pageInfo', 'totalCount'];
 const EDGE_FIELDS = ['node', 'cursor'];

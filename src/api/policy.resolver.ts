@@ -1,5 +1,5 @@
 import { Args, Context, ID, Int, Mutation, Query, Resolver } from '@nestjs/graphql';
-import { explainDecision } from '../operation/decision-explanation.js';
+import { explainDecision, explainDecisions } from '../operation/decision-explanation.js';
 import type { Document } from '../operation/document.js';
 import { proposePolicy } from '../operation/policy-proposal.js';
 import {
@@ -99,5 +99,16 @@ export class PolicyResolver {
   })
   explainDecision(@Context('document') document: Document, @Args('index', { type: () => Int }) index: number) {
     return this.operations.run(explainDecision, document, { index }, NOTHING);
+  }
+
+  @Query(() => [DecisionExplanationType], {
+    description:
+      'Every record of one document, by the decisionId that its answer has in extensions.policy; the oldest first.',
+  })
+  explainDecisions(
+    @Context('document') document: Document,
+    @Args('decisionId', { type: () => ID }) decisionId: string,
+  ) {
+    return this.operations.run(explainDecisions, document, { decisionId }, NOTHING);
   }
 }

@@ -84,7 +84,7 @@ function factsOf(request: FastifyRequest): RequestFacts {
     purpose: purposeOf(header(request, 'x-purpose-of-use')),
     reason: reasonOf(header(request, 'x-reason')),
     idempotencyKey: header(request, 'idempotency-key'),
-    breakGlass: header(request, 'x-break-glass') === BREAK_GLASS,
+    breakGlass: breaksGlass(header(request, 'x-break-glass')),
     clientAddress: request.ip,
   };
 }
@@ -92,6 +92,11 @@ function factsOf(request: FastifyRequest): RequestFacts {
 /** The ledger keeps the stated purpose for ever: what has not the form of a purpose code is kept as `?`. */
 export function purposeOf(value: string | null): string | null {
   return value === null || PURPOSE.test(value) ? value : '?';
+}
+
+/** Whether a request says that it is made under an emergency access. */
+export function breaksGlass(value: string | null): boolean {
+  return value === BREAK_GLASS;
 }
 
 /** Headers are bytes of Latin-1 to the server; people write reasons in UTF-8. */

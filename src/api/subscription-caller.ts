@@ -1,10 +1,11 @@
 import type { Identity } from '../identity/identity.js';
+import { underEmergency } from '../identity/live-sessions.js';
 import { Unauthenticated } from '../identity/unauthenticated.js';
 import type { Actor } from '../kernel/actor.js';
 import { newId } from '../kernel/identifier.js';
 import { Document } from '../operation/document.js';
 import type { Turns } from '../operation/turn.js';
-import { acceptedReason, purposeOf } from './request-document.js';
+import { acceptedReason, breaksGlass, purposeOf } from './request-document.js';
 
 /**
  * Who is at the other end of a socket. Holds the access token of `connection_init` and asks anew at every use whose it is:
@@ -33,17 +34,21 @@ export class SubscriptionCaller {
     return this.identity.authenticate(this.token, false);
   }
 
-  /** A document of its own for one push, with an id of its own. Rejects with Unauthenticated. */
+  /**
+   * A document of its own for one push, with an id of its own. Rejects with Unauthenticated. Under `X-Break-Glass: BTG` it is
+   * made with the emergency accesses that are open at that moment: what one opened is not pushed after its end.
+   */
   async document(digest: string | null, turns: Turns | null = null): Promise<Document> {
     const facts = {
       requestId: newId(),
       purpose: purposeOf(this.stated.get('x-purpose-of-use') ?? null),
       reason: acceptedReason(this.stated.get('x-reason') ?? ''),
       idempotencyKey: null,
+      breakGlass: breaksGlass(this.stated.get('x-break-glass') ?? null),
       clientAddress: this.clientAddress,
     };
     const actor = await this.actor();
-    return new Document(actor, facts, digest, turns?.take() ?? null);
+    return new Document(facts.breakGlass ? underEmergency(actor) : actor, facts, digest, turns?.take() ?? null);
   }
 }
 

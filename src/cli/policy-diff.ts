@@ -4,7 +4,7 @@ import { readConfiguration } from '../config/configuration.js';
 import { Refusal } from '../config/refusal.js';
 import { registry } from '../kernel/attribute.js';
 import { SystemClock } from '../kernel/clock.js';
-import { policyDifference, sentenceOf } from '../operation/policy-difference.js';
+import { grantSentenceOf, policyDifference, sentenceOf } from '../operation/policy-difference.js';
 import { Database } from '../persistence/database.js';
 import { tenantCodes } from '../persistence/tenant.store.js';
 import { PolicyEngine } from '../policy/engine.js';
@@ -76,9 +76,6 @@ async function ofTenant(
   const now = new SystemClock().now();
   const { changes, grants } = await policyDifference(database, tenant, engines, now);
   for (const change of changes) print(`${tenant}: ${sentenceOf(change)}`);
-  for (const one of grants) {
-    const who = `${one.accounts} ${one.role} account${one.accounts === 1 ? '' : 's'}`;
-    print(`${tenant}: ${who} ${one.grants.join(', ')} (${one.purpose}, ${one.action} ${one.type})`);
-  }
+  for (const one of grants) print(`${tenant}: ${grantSentenceOf(one)}`);
   print(`${tenant}: ${changes.length + grants.length} changes`);
 }

@@ -1,19 +1,20 @@
 import { Refusal } from '../config/refusal.js';
 import { registry } from '../kernel/attribute.js';
-import { AllDecisions } from '../policy/all-decisions.js';
-import { loadBundle } from '../policy/bundle.js';
-import { judge, loadCases } from '../policy/cases.js';
-import { coverageOf } from '../policy/coverage.js';
 import { residualsOf } from '../policy/derivability.js';
 import { PolicyEngine } from '../policy/engine.js';
-import { counterExamples, problemOf, readInvariants } from '../policy/invariant.js';
-import { mutants } from '../policy/mutant.js';
+import {
+  LEAST_SHARE,
+  opened,
+  prove,
+  shareOf,
+  type Finding,
+  type ProofCounts,
+  type ProofRun,
+} from '../policy/proofs.js';
 import type { PolicySource } from '../policy/source.js';
 import type { CommandInput } from './command.js';
 import { refuseUnclassified, schemaOption } from './policy-fields.js';
-import { directoryOption, print, shareOf, sourceOf, type Verb } from './policy-verb.js';
-
-const SCORE = 0.9;
+import { directoryOption, print, shareOf as shareIn, sourceOf, type Verb } from './policy-verb.js';
 
 export const validate: Verb = {
   usage: `npm run policy -- validate [--directory D] [--schema S] [--verbose]
@@ -34,7 +35,7 @@ export const validate: Verb = {
 
 /** One line for everything that is left to guess in the same way, with all who are left to guess it. */
 function residualTable(source: PolicySource): void {
-  const { bundle, decisions } = opened(source);
+  const { bundle, decisions } = opened(source, registry);
   const alike = Map.groupBy(
     residualsOf(bundle, registry, decisions),
     ({ type, field, state, candidates, likely, beside }) =>
@@ -55,18 +56,8 @@ export const test: Verb = {
   asks the policies every question of policies/cases, compares the answers, and proves the invariants; needs no database`,
   options: directoryOption,
   run(input: CommandInput): boolean {
-    const source = sourceOf(input);
-    const engine = PolicyEngine.load(source, registry);
-    const cases = loadCases(source, registry, engine);
-    let failed = 0;
-    for (const one of cases) {
-      const differences = judge(one, engine);
-      if (differences.length === 0) continue;
-      failed += 1;
-      const question = `${one.role}, ${one.purpose || 'no purpose'}, ${one.action} ${one.type}`;
-      print(`failed ${one.place} (${question}): ${differences.join('; ')}`);
-    }
-    print(`${cases.length - failed} passed, ${failed} failed`);
+    const { passed, failed } = told(prove(sourceOf(input), registry, 'CASES'), ({ text }) => `failed ${text}`);
+    print(`${passed} passed, ${failed} failed`);
     return failed === 0;
   },
 };
@@ -77,12 +68,10 @@ export const coverage: Verb = {
   what the cases never reach: a rule, one outcome of a comparison, a state of a field; exit 1 below the minimum`,
   options: { ...directoryOption, minimum: { type: 'string' } },
   run(input: CommandInput): boolean {
-    const minimum = shareOf(input, 'minimum', 1);
-    const all = coverageOf(sourceOf(input), registry);
-    const covered = all.filter((one) => one.covered).length;
-    for (const { name } of all.filter((one) => !one.covered)) print(`not covered ${name}`);
-    print(`${covered} of ${all.length} covered`);
-    return covered >= minimum * all.length;
+    const minimum = shareIn(input, 'minimum', LEAST_SHARE.COVERAGE);
+    const counts = told(prove(sourceOf(input), registry, 'COVERAGE'), ({ text }) => `not covered ${text}`);
+    print(`${counts.passed} of ${counts.passed + counts.failed} covered`);
+    return shareOf(counts) >= minimum;
   },
 };
 
@@ -94,22 +83,18 @@ export const mutate: Verb = {
   --rule       one rule or guardrail only`,
   options: { ...directoryOption, minimum: { type: 'string' }, rule: { type: 'string' } },
   run(input: CommandInput): boolean {
-    const minimum = shareOf(input, 'minimum', SCORE);
-    const counts = { NOTICED: 0, SURVIVED: 0, EQUIVALENT: 0, REFUSED: 0 };
+    const minimum = shareIn(input, 'minimum', LEAST_SHARE.MUTATION);
     const only = input.values['rule'];
-    const isMeant = (id: string) => only === undefined || id === only;
-    for (const { rule, mutation, outcome } of mutants(sourceOf(input), registry, isMeant)) {
-      counts[outcome] += 1;
-      if (outcome === 'SURVIVED') print(`survived ${rule}: ${mutation}`);
-    }
-    const total = counts.NOTICED + counts.SURVIVED;
-    if (only !== undefined && total + counts.EQUIVALENT + counts.REFUSED === 0)
+    const run = prove(sourceOf(input), registry, 'MUTATION', typeof only === 'string' ? only : null);
+    const counts = told(run, ({ text }) => `survived ${text}`);
+    const { passed, failed, refused, equivalent } = counts;
+    if (only !== undefined && passed + failed + equivalent + refused === 0)
       throw new Refusal('There is no such rule.', 2);
-    const score = total === 0 ? 1 : counts.NOTICED / total;
-    print(`${counts.REFUSED} more do not load, ${counts.EQUIVALENT} more are the same for every row`);
+    print(`${refused} more do not load, ${equivalent} more are the same for every row`);
     // Rounded down: a score never looks better than it is.
-    print(`${counts.NOTICED} of ${total} mutants noticed (score ${(Math.floor(score * 100) / 100).toFixed(2)})`);
-    return score >= minimum;
+    const score = (Math.floor(shareOf(counts) * 100) / 100).toFixed(2);
+    print(`${passed} of ${passed + failed} mutants noticed (score ${score})`);
+    return shareOf(counts) >= minimum;
   },
 };
 
@@ -120,18 +105,17 @@ export const invariants: Verb = {
   shown by a row, exit 1`,
   options: directoryOption,
   run(input: CommandInput): boolean {
-    const source = sourceOf(input);
-    const { bundle, decisions } = opened(source);
-    const claimed = readInvariants(source, registry, bundle.vocabulary);
-    const found = counterExamples(claimed, bundle.vocabulary, decisions);
-    for (const { file, line, message } of found.map(problemOf)) print(`${file}:${line}: ${message}`);
-    const broken = new Set(found.map((one) => one.invariant.id)).size;
-    print(`${claimed.length - broken} invariants hold, ${broken} do not`);
-    return broken === 0;
+    const run = prove(sourceOf(input), registry, 'INVARIANTS');
+    const { passed, failed } = told(run, ({ file, line, text }) => `${file}:${line}: ${text}`);
+    print(`${passed} invariants hold, ${failed} do not`);
+    return failed === 0;
   },
 };
 
-function opened(source: PolicySource) {
-  const bundle = loadBundle(source, registry);
-  return { bundle, decisions: new AllDecisions(bundle, registry, PolicyEngine.of(bundle, registry)) };
+/** Runs a proof to its end and prints each finding when it is found. */
+function told(run: ProofRun, line: (finding: Finding) => string): ProofCounts {
+  for (let step = run.next(); ; step = run.next()) {
+    if (step.done === true) return step.value;
+    if (step.value.finding !== null) print(line(step.value.finding));
+  }
 }

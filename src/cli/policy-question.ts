@@ -54,11 +54,10 @@ export const simulate: Verb = {
     const { role, action } = question(input);
     const engine = PolicyEngine.load(sourceOf(input), registry, { lazy: true });
     const stated = input.values['purpose'];
-    const purposes = typeof stated === 'string' ? [stated] : engine.purposesOf(role);
-    for (const purpose of purposes) {
-      for (const { type, field, state } of explanation.simulate(engine, registry, { role, purpose, action })) {
-        print([purpose.padEnd(9), action.padEnd(8), `${type}.${field}`.padEnd(40), state].join(' '));
-      }
+    const purpose = typeof stated === 'string' ? stated : null;
+    for (const one of explanation.simulate(engine, registry, { role, purpose, action })) {
+      const field = `${one.type}.${one.field}`;
+      print([one.purpose.padEnd(9), action.padEnd(8), field.padEnd(40), one.state].join(' '));
     }
     return true;
   },
@@ -81,12 +80,7 @@ function factsOf(text: string | boolean | undefined): Facts | null {
     text.split(',').map((pair) => {
       const at = pair.indexOf('=');
       if (at < 1) throw new Refusal('--facts is a list such as inCareTeam=true,compartment=HIV.', 2);
-      return [pair.slice(0, at).trim(), valueOf(pair.slice(at + 1).trim())];
+      return [pair.slice(0, at).trim(), explanation.factValue(pair.slice(at + 1).trim())];
     }),
   );
-}
-
-function valueOf(text: string): unknown {
-  if (text === 'true' || text === 'false') return text === 'true';
-  return /^-?\d+$/.test(text) ? Number(text) : text;
 }

@@ -12,8 +12,9 @@ import { print, type Verb } from './policy-verb.js';
 export const redecide: Verb = {
   usage: `npm run policy -- redecide --tenant T [--from TIME] [--to TIME]
 
-  makes every recorded decision of a period again with the policies of its time: the same rules, the same states of fields;
-  what is not the same is named by its index, exit 1. Rows are not read: they may have changed since.
+  makes every recorded decision of a period again with the policies of its time: the same rules, the same states of fields,
+  refused where it was refused; what is not the same is named by its index, exit 1. Rows are not read: they may have changed
+  since. What a record does not tell enough for is counted as not comparable, with the reason.
   --from, --to  RFC 3339 with a zone; all there are where they are not given`,
   options: { tenant: { type: 'string' }, from: { type: 'string' }, to: { type: 'string' } },
   async run({ values }) {
@@ -29,16 +30,21 @@ export const redecide: Verb = {
         if (policy.releases === null) throw new Refusal('The policies of this installation are those of a directory.');
         await ledger.writer.append(bareDraft(tenant, 'policy.redecide', 'LEDGER_READ', newId()));
         const counts = { same: 0, other: 0, without: 0 };
-        for await (const one of redecided(ledgerReader, policy.releases, tenant, period)) {
-          if (one.differences === null) counts.without += 1;
-          else if (one.differences.length === 0) counts.same += 1;
+        const incomparable = new Map<string, number>();
+        for await (const { index, verdict } of redecided(ledgerReader, policy.releases, tenant, period)) {
+          if (verdict === null) counts.without += 1;
+          else if (verdict.incomparable !== null) {
+            incomparable.set(verdict.incomparable, (incomparable.get(verdict.incomparable) ?? 0) + 1);
+          } else if (verdict.differences.length === 0) counts.same += 1;
           else {
             counts.other += 1;
-            print(`index ${one.index}: ${one.differences.join('; ')}`);
+            print(`index ${index}: ${verdict.differences.join('; ')}`);
           }
         }
+        const left = [...incomparable.values()].reduce((sum, count) => sum + count, 0);
         print(`${counts.without} entries without a decision`);
-        print(`${counts.same} of ${counts.same + counts.other} decisions identical`);
+        for (const [why, count] of incomparable) print(`${count} not comparable: ${why}`);
+        print(`${counts.same} identical, ${counts.other} differ, ${left} not comparable`);
         return counts.other === 0;
       } finally {
         await close();

@@ -1,5 +1,5 @@
 import type { Role } from '../kernel/actor.js';
-import { stateText, type MatrixCell } from '../policy/role-matrix.js';
+import { stateText, type MatrixCell, type MatrixQuery } from '../policy/role-matrix.js';
 import type { FieldClass } from '../policy/vocabulary.js';
 import { demoPatients } from './people.js';
 
@@ -48,7 +48,10 @@ interface Person {
 const ACCESS = 'fieldAccess { field state mask }';
 const CHILDREN = `(first: 20) { edges { node { ${ACCESS} } } }`;
 const PATIENT = `query($id: ID!) { patient(id: $id) { ${ACCESS} visits${CHILDREN} diagnoses${CHILDREN} consents${CHILDREN} } }`;
-const LEDGER = 'query { ledgerEntries(first: 1) { edges { node { index } } } }';
+const QUERIES: Readonly<Record<MatrixQuery, string>> = {
+  ledger: 'query { ledgerEntries(first: 1) { edges { node { index } } } }',
+  counts: 'query { patientCounts(by: []) { total } }',
+};
 const CHILD_FIELDS = { Visit: 'visits', Diagnosis: 'diagnoses', Consent: 'consents' } as const;
 
 /**
@@ -73,11 +76,12 @@ export async function askRoleMatrix(
       const data = await ask(role, purpose, PATIENT, { id: person.id });
       answers.set(person, (data?.['patient'] ?? null) as PatientAnswer | null);
     }
-    const ledger = (await ask(role, purpose, LEDGER, {}))?.['ledgerEntries'] != null;
     for (const cell of column) {
       const result = new Comparison(cell, classOf);
-      if (cell.fields.size === 0 && cell.waits === null) result.query(ledger);
-      else for (const [person, answer] of answers) result.patient(person, answer);
+      if (cell.query !== null && cell.waits === null) {
+        const data = await ask(role, purpose, QUERIES[cell.query], {});
+        result.query(Object.values(data ?? {}).some((answer) => answer !== null));
+      } else for (const [person, answer] of answers) result.patient(person, answer);
       results.push({ cell, compared: result.compared, differences: result.differences });
     }
   }

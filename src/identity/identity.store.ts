@@ -20,6 +20,7 @@ export interface SignInRow {
   readonly factor_id: string | null;
   readonly sealed_secret: string | null;
   readonly factor_demanded: boolean;
+  readonly review_overdue: boolean;
 }
 
 /** All that an actor is made of, as it is now, but for the session. */
@@ -27,7 +28,7 @@ export interface ActorRow extends AccountRow {
   readonly care_team_ids: readonly string[];
   readonly patient_ids: readonly string[];
   readonly emergency_patient_ids: readonly string[];
-  /** `<patient uuid>:<label>`. */
+  /** `<patient uuid>:<label>`, or `<patient uuid>:<label>:<visit uuid>` for one visit alone. */
   readonly compartment_grants: readonly string[];
   readonly time_zone: string;
   readonly country: string;
@@ -36,10 +37,13 @@ export interface ActorRow extends AccountRow {
 export interface SessionRow extends ActorRow {
   readonly session_id: string;
   readonly factor_missing: boolean;
+  readonly factor_shown: boolean;
   readonly last_seen_at: Date;
   readonly expires_at: Date;
   readonly ended_at: Date | null;
   readonly disabled_at: Date | null;
+  /** True while an emergency access of the account waits for its review longer than it may: the account is locked. */
+  readonly review_overdue: boolean;
 }
 
 export type Rotation =
@@ -51,18 +55,19 @@ export type EndReason = 'SIGN_OUT' | 'REFRESH_REUSED' | 'DISABLED' | 'RECOVERY' 
 export class IdentityStore {
   constructor(private readonly database: Database) {}
 
-  async signInRow(tenant: string, emailIndex: Buffer): Promise<SignInRow> {
+  async signInRow(tenant: string, emailIndex: Buffer, now: Date): Promise<SignInRow> {
     const [row] = await this.database.query<SignInRow>(tenant, {
       name: 'identity_sign_in',
       text: `SELECT tenant.id IS NOT NULL AS tenant_exists, account.id, account.reference, account.password_hash,
                     account.disabled_at IS NOT NULL AS disabled, factor.id AS factor_id, factor.sealed_secret,
-                    coalesce(account.role = ANY (tenant.factor_roles), false) AS factor_demanded
+                    coalesce(account.role = ANY (tenant.factor_roles), false) AS factor_demanded,
+                    ${REVIEW_OVERDUE} AS review_overdue
                FROM (SELECT $1::text AS code WHERE assert_tenant($1::text)) asked
                LEFT JOIN tenant ON tenant.id = asked.code
                LEFT JOIN account ON account.tenant_id = tenant.id AND account.email_index = $2
                LEFT JOIN totp_factor factor ON factor.tenant_id = account.tenant_id AND factor.account_id = account.id
                      AND factor.confirmed_at IS NOT NULL AND factor.ended_at IS NULL`,
-      values: [tenant, emailIndex],
+      values: [tenant, emailIndex, now],
     });
     return row as SignInRow;
   }
@@ -103,7 +108,7 @@ export class IdentityStore {
     return readSession((statement) => this.database.query(tenant, statement), tenant, sessionId, now);
   }
 
-  /** The account as it is now, without a session; null where it is unknown or disabled. */
+  /** The account as it is now, without a session; null where it is unknown, disabled or locked for a review. */
   async livingAccount(tenant: string, accountId: string, now: Date): Promise<ActorRow | null> {
     const rows = await this.database.query<ActorRow>(tenant, {
       name: 'identity_account',
@@ -245,16 +250,28 @@ const ACTOR = `
                 WHERE access.tenant_id = $1 AND access.account_id = account.id AND access.started_at <= $3
                   AND access.expires_at > $3 ORDER BY 1) AS emergency_patient_ids,
          ARRAY(SELECT DISTINCT compartment.patient_id::text || ':' || compartment.compartment
+                        || coalesce(':' || compartment.visit_id::text, '')
                  FROM compartment_grant compartment
                 WHERE compartment.tenant_id = $1 AND compartment.account_id = account.id
                   AND compartment.account_role = account.role AND compartment.status = 'active'
                   AND compartment.valid_from <= $3 AND compartment.valid_until > $3
                 ORDER BY 1) AS compartment_grants`;
 
+/**
+ * Whether the account is locked: an emergency access of it was not reviewed in time (45 CFR 164.312(a)(2)(ii)). A fact of
+ * the rows and of now, $3: no job has to run for it, and the review alone ends it.
+ */
+const REVIEW_OVERDUE = `
+         EXISTS (SELECT FROM emergency_access unreviewed
+                  WHERE unreviewed.tenant_id = $1 AND unreviewed.account_id = account.id
+                    AND unreviewed.outcome = 'PENDING' AND unreviewed.review_due_at <= $3)`;
+
 /** The session with all that an actor is made of, as it is now. */
 const SESSION = `
   SELECT session.id AS session_id, session.last_seen_at, session.expires_at, session.ended_at, account.disabled_at,
-         account.role = ANY (tenant.factor_roles) AND session.factor_at IS NULL AS factor_missing,${ACTOR}
+         account.role = ANY (tenant.factor_roles) AND session.factor_at IS NULL AS factor_missing,
+         session.factor_at IS NOT NULL AS factor_shown,
+         ${REVIEW_OVERDUE} AS review_overdue,${ACTOR}
     FROM session
     JOIN account ON account.tenant_id = session.tenant_id AND account.id = session.account_id
     JOIN tenant ON tenant.id = session.tenant_id
@@ -264,7 +281,8 @@ const ACCOUNT = `
   SELECT ${ACTOR}
     FROM account
     JOIN tenant ON tenant.id = account.tenant_id
-   WHERE account.tenant_id = $1 AND account.id = $2 AND account.disabled_at IS NULL AND assert_tenant($1)`;
+   WHERE account.tenant_id = $1 AND account.id = $2 AND account.disabled_at IS NULL
+     AND NOT ${REVIEW_OVERDUE} AND assert_tenant($1)`;
 
 const ACCOUNTS = `
   SELECT ${ACTOR}

@@ -128,7 +128,8 @@ export class Identity {
     if (rotation.outcome === 'unknown') throw new Unauthenticated('BAD_TOKEN');
     if (rotation.outcome !== 'rotated') {
       this.sessions.forget(presented);
-      const reason = rotation.outcome === 'reused' ? 'REFRESH_REUSED' : 'SESSION_ENDED';
+      const closed = rotation.session.review_overdue ? 'REVIEW_OVERDUE' : 'SESSION_ENDED';
+      const reason = rotation.outcome === 'reused' ? 'REFRESH_REUSED' : closed;
       throw new Unauthenticated(reason, suspectOf(tenant, rotation.session));
     }
     return this.tokensFor(actorOf(tenant, rotation.session), rotation.session.expires_at, successor.text, null);
@@ -193,11 +194,11 @@ export class Identity {
 
   /**
    * The account as it is now, for work that goes on after its request: whether a factor was missing was asked when the
-   * request began. `sessionId` is carried for the records only. Null when the account is unknown or disabled.
+   * request began. `sessionId` is carried for the records only. Null when the account is unknown, disabled or locked.
    */
   async actorOf(tenant: string, accountId: string, sessionId: string): Promise<Actor | null> {
     const row = await this.store.livingAccount(tenant, accountId, this.clock.now());
-    return row === null ? null : actorIn(tenant, sessionId, row, false);
+    return row === null ? null : actorIn(tenant, sessionId, row);
   }
 
   /** The account of a machine, made when it is first asked for. Throws FORBIDDEN when it was disabled. */

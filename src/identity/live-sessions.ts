@@ -49,12 +49,16 @@ export class LiveSessions {
     return known.state;
   }
 
-  /** True for a session that was used within 15 minutes, is not older than 12 hours and was not ended. */
+  /**
+   * True for a session that was used within 15 minutes, is not older than 12 hours and was not ended, of an account that is
+   * not locked. The review that unlocks it revives the sessions that are young enough still.
+   */
   isLive(session: SessionRow): boolean {
     const now = this.clock.milliseconds();
     return (
       session.ended_at === null &&
       session.disabled_at === null &&
+      !session.review_overdue &&
       now < session.expires_at.getTime() &&
       now - session.last_seen_at.getTime() < IDLE_LIMIT
     );
@@ -118,7 +122,7 @@ function keyOf(claim: AccessClaim): string {
 }
 
 export function actorOf(tenant: string, session: SessionRow): Actor {
-  return actorIn(tenant, session.session_id, session, session.factor_missing);
+  return actorIn(tenant, session.session_id, session, session);
 }
 
 /** The same actors under their open emergency accesses; whoever has none is not in here. */
@@ -130,7 +134,12 @@ export function underEmergency(actor: Actor): Actor {
 }
 
 /** An actor whose session is carried for the records only. No emergency is open to it: see {@link underEmergency}. */
-export function actorIn(tenant: string, sessionId: string, row: ActorRow, factorMissing: boolean): Actor {
+export function actorIn(
+  tenant: string,
+  sessionId: string,
+  row: ActorRow,
+  session: Pick<SessionRow, 'factor_missing' | 'factor_shown'> | null = null,
+): Actor {
   const actor: Actor = Object.freeze({
     id: row.id,
     tenant,
@@ -141,7 +150,8 @@ export function actorIn(tenant: string, sessionId: string, row: ActorRow, factor
     patientIds: Object.freeze(row.patient_ids),
     emergencyPatientIds: NONE,
     compartmentGrants: Object.freeze(row.compartment_grants),
-    factorMissing,
+    factorMissing: session?.factor_missing === true,
+    ...(session === null ? {} : { acr: session.factor_shown ? ('pwd+otp' as const) : ('pwd' as const) }),
     timeZone: row.time_zone,
     country: row.country,
   });

@@ -66,16 +66,18 @@ export class SignIns {
     const { attempts, refusal, account, accepted } = await admission.run(async () => {
       const now = clock.now();
       const attempts = await counters.countAttempt(addressKey, accountKey, ATTEMPT_LIMITS, now);
-      const account = await store.signInRow(tenant, emailIndexOf(digest, tenant, email));
+      const account = await store.signInRow(tenant, emailIndexOf(digest, tenant, email), now);
       const matches = await passwords.verify(account.password_hash, normalisePassword(request.password));
       const earlier = refusalOf(attempts, account, matches);
       const known = earlier === null ? account : null;
       const factor = await factors.atSignIn(tenant, known, request.code ?? '', accountKey.toString('hex'));
-      const refusal = earlier ?? factor.refusal;
-      if (refusal === null) {
+      const unproven = earlier ?? factor.refusal;
+      if (unproven === null) {
         await counters.forgiveAddress(addressKey, ATTEMPT_LIMITS);
         await counters.forget([accountKey, ...factor.forgive], ATTEMPT_LIMITS, now);
       }
+      // Told to nobody else than to who has proven that the account is his.
+      const refusal = unproven ?? (account.review_overdue ? 'REVIEW_OVERDUE' : null);
       return { attempts, refusal, account, accepted: factor.accepted };
     });
 

@@ -38,10 +38,18 @@ export interface Actor {
    * `underEmergency` of the identity room.
    */
   readonly emergencyPatientIds: readonly string[];
-  /** Special compartments of patients that the account was granted and that are in force now: `<patient uuid>:<label>`. */
+  /**
+   * Special compartments of patients that the account was granted and that are in force now: `<patient uuid>:<label>`, with
+   * `:<visit uuid>` for what is of one visit alone.
+   */
   readonly compartmentGrants: readonly string[];
   /** True where the tenant demands a second factor of this role and the session was started without one. */
   readonly factorMissing: boolean;
+  /**
+   * How the session was authenticated, in the values of RFC 8176: `pwd`, or `pwd+otp` where a second factor was shown in it.
+   * Absent for machines and for work that goes on after its request.
+   */
+  readonly acr?: 'pwd' | 'pwd+otp';
   /** ISO 3166-1 alpha-2 country of the tenant: how a national phone number is read. */
   readonly country: string;
   /** IANA time zone of the tenant: what "today" means in a policy. */

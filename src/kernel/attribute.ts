@@ -69,7 +69,8 @@ export interface AttributeDeclaration {
  * `column`: a column of the noun's table. `overlap`: an array column meets an attribute of the actor.
  * `today`: a child row that starts within the tenant's calendar day exists. `listed`: a uuid column is one of an
  * attribute of the actor. `granted`: `<patient>:<label>`, of a uuid column and a text column, is one of an attribute of the
- * actor. `consent`: what the patient decided for a purpose; policies name it as `<name>.<purpose>`.
+ * actor. `age`: so many years have passed since a column that holds a year, or nothing: only the year is known, and whoever
+ * may not have had his birthday has not. `consent`: what the patient decided for a purpose; policies name it as `<name>.<purpose>`.
  */
 export type FactDeclaration = { readonly name: string } & (
   | { readonly source: 'column'; readonly column: string; readonly kind: 'text' | 'integer' | 'boolean' | 'uuid' }
@@ -83,8 +84,11 @@ export type FactDeclaration = { readonly name: string } & (
       readonly source: 'granted';
       readonly patient: string;
       readonly column: string;
+      /** A uuid column, null where the row is of no visit: `<patient>:<label>:<visit>` counts as well. */
+      readonly visit?: string;
       readonly actorAttribute: 'compartmentGrants';
     }
+  | { readonly source: 'age'; readonly column: string; readonly years: number }
   | { readonly source: 'consent'; readonly column: string }
   | {
       readonly source: 'today';

@@ -34,6 +34,14 @@ export function instantText(milliseconds: number): string {
   return new Date(milliseconds).toISOString();
 }
 
+/** Offset of the last time zone to which a new day comes. */
+const WESTERNMOST = 12 * 3_600_000;
+
+/** The calendar year that has begun everywhere on earth. */
+export function yearEverywhere(instant: Date): number {
+  return new Date(instant.getTime() - WESTERNMOST).getUTCFullYear();
+}
+
 /** The half-open interval of the calendar day that contains `instant` in an IANA time zone. */
 export function dayIn(timeZone: string, instant: Date): { start: Date; end: Date } {
   const date = new Intl.DateTimeFormat('en-CA', { timeZone }).format(instant);

@@ -10,6 +10,8 @@ export interface LedgerFilter {
   readonly operation?: string | null;
   readonly outcome?: string | null;
   readonly kind?: string | null;
+  /** What all records of one document have in common. */
+  readonly decision?: string | null;
   /** RFC 3339 in UTC with milliseconds, as records have it: from the first to before the second. */
   readonly from?: string | null;
   readonly to?: string | null;
@@ -43,6 +45,7 @@ export function conditionOf(filter: LedgerFilter): RecordCondition {
   add('o', contains, filter.operation == null ? null : JSON.stringify(filter.operation).slice(1, -1));
   add('r', contains, member('outcome', filter.outcome));
   add('k', contains, member('kind', filter.kind));
+  add('d', contains, member('decision', filter.decision));
   add('f', (place) => `${TIME_IN_RECORD} >= ${place}`, filter.from);
   add('t', (place) => `${TIME_IN_RECORD} < ${place}`, filter.to);
   return { name: name === '' ? 'all' : name, text: parts.length === 0 ? 'TRUE' : parts.join(' AND '), values };
@@ -50,13 +53,15 @@ export function conditionOf(filter: LedgerFilter): RecordCondition {
 
 /** Whether an entry is one of those that are searched. */
 export function matches({ record }: LedgerEntry, filter: LedgerFilter): boolean {
-  const equal = (key: 'actor' | 'purpose' | 'outcome' | 'kind') => filter[key] == null || record[key] === filter[key];
+  const equal = (key: 'actor' | 'purpose' | 'outcome' | 'kind' | 'decision') =>
+    filter[key] == null || record[key] === filter[key];
   const time = String(record['time']);
   return (
     equal('actor') &&
     equal('purpose') &&
     equal('outcome') &&
     equal('kind') &&
+    equal('decision') &&
     (filter.from == null || time >= filter.from) &&
     (filter.to == null || time < filter.to) &&
     (filter.operation == null || String(record['operation']).split(' ').includes(filter.operation)) &&

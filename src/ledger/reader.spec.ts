@@ -196,7 +196,7 @@ describe('a search in the ledger', () => {
   });
 
   test('of an empty log is over at once', async () => {
-    expect(await reader().entries('T-US', {}, 10, 5)).toEqual({ entries: [], before: null });
+    expect(await reader().entries('T-US', {}, 10, 5)).toEqual({ entries: [], before: null, unread: 0 });
   });
 
   test('waits until what was committed before is sequenced, and fails where it cannot be', async () => {

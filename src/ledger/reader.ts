@@ -11,6 +11,8 @@ export interface EntryPage {
   readonly entries: readonly LedgerEntry[];
   /** Where to go on: only entries with a lower index are older. Null when no older one can match. */
   readonly before: number | null;
+  /** How many entries could not be looked at: their records are in an archive that is not at hand. */
+  readonly unread: number;
 }
 
 /** An entry that a receipt is about; `index` and `leaf` null while it has no place in the log yet. */
@@ -37,6 +39,7 @@ interface Search {
   readonly count: number;
   readonly found: LedgerEntry[];
   readonly budget: Budget & { scanned: number; lookedUp: number };
+  unread: number;
 }
 
 /**
@@ -93,12 +96,12 @@ export class LedgerReader {
       filter.to == null ? top : this.times.before(log, top, filter.to),
     ]);
     const budget = { bundles: MOST_BUNDLES, scanned: LONGEST_SEARCH, lookedUp: MOST_LOOKED_UP };
-    const search: Search = { log, filter, low, count, found: [], budget };
+    const search: Search = { log, filter, low, count, found: [], budget, unread: 0 };
     const sought = soughtReference(filter);
     const floor = sought === null ? low : Math.max(low, Math.min(indexed, high));
     let reached = await this.scanDown(search, high, floor);
     if (sought !== null && reached <= floor) reached = await this.lookUp(search, sought, reached);
-    return { entries: search.found, before: reached <= low ? null : reached };
+    return { entries: search.found, before: reached <= low ? null : reached, unread: search.unread };
   }
 
   /**
@@ -134,6 +137,7 @@ export class LedgerReader {
       const range = { low: Math.max(low, reached - Math.min(WINDOW, budget.scanned)), high: reached };
       const limit = Math.max(LEAST_LIMIT, count - found.length);
       const page = await this.stored.scan(log, range, condition, limit, budget);
+      search.unread += page.unread;
       const full = take(search, page.entries);
       budget.scanned -= reached - page.reached;
       reached = full ?? page.reached;

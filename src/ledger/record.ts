@@ -60,6 +60,14 @@ export interface RecordDraft {
   /** Whether a reason was given; its text never enters. */
   readonly reason: boolean;
   readonly accesses: readonly Access[];
+  /** Names the decisions of one document, and stands in every record of it. */
+  readonly decision?: string;
+  /** How the session was authenticated, in the words of RFC 8176. */
+  readonly acr?: string | null;
+  /** Purposes whose consent the rules asked for. Like the next member it is left away where it says nothing. */
+  readonly consents?: readonly string[];
+  /** Obligations that the rules demanded besides a record. */
+  readonly obligations?: readonly string[];
   /** A file that was handed out: a name for it without personal values, and the SHA-256 (hexadecimal) of its bytes. */
   readonly detail?: { readonly key: string; readonly sha256: string };
   /** What happened in clear (variables, address, old and new values), sealed: stored beside the record, erasable. */
@@ -118,15 +126,17 @@ const fieldTexts = new WeakMap<object, string>();
  */
 export function encodeRecord(draft: RecordDraft, stamp: RecordStamp, statement: LedgerStatement = {}): Buffer {
   const { commitment, suite, origin, replaces } = statement;
-  const { sealed } = draft;
+  const { acr, consents, decision, obligations, sealed } = draft;
   const json =
-    `{"accesses":${list(draft.accesses, access)},"actor":${textOrNull(draft.actor)},"code":${textOrNull(draft.code)}` +
+    `{"accesses":${list(draft.accesses, access)}${member('acr', acr)},"actor":${textOrNull(draft.actor)},"code":${textOrNull(draft.code)}` +
     member('commitment', commitment) +
+    some('consents', consents) +
+    member('decision', decision) +
     (draft.detail === undefined
       ? ''
       : `,"detail":{"key":${text(draft.detail.key)},"sha256":${text(draft.detail.sha256)}}`) +
     `,"document":${textOrNull(draft.document)},"incarnation":${stamp.incarnation},"kind":"${draft.kind}"` +
-    `,"log":${text(draft.log)},"number":${stamp.number},"operation":${text(draft.operation)}` +
+    `,"log":${text(draft.log)},"number":${stamp.number}${some('obligations', obligations)},"operation":${text(draft.operation)}` +
     member('origin', origin) +
     `,"outcome":"${draft.outcome}","policy":${textOrNull(draft.policy)}` +
     `,"purpose":${draft.purpose === null ? 'null' : token(draft.purpose)}` +
@@ -173,8 +183,12 @@ export function bareDraft(log: string, operation: string, kind: RecordKind, requ
   };
 }
 
-function member(name: string, value: string | undefined): string {
-  return value === undefined ? '' : `,"${name}":${text(value)}`;
+function member(name: string, value: string | null | undefined): string {
+  return value == null ? '' : `,"${name}":${text(value)}`;
+}
+
+function some(name: string, values: readonly string[] | undefined): string {
+  return values === undefined || values.length === 0 ? '' : `,"${name}":${list(values, text)}`;
 }
 
 function access(item: Access): string {

@@ -27,8 +27,9 @@ export class RowChecks {
   }
 
   private agrees({ log, writer, number, recorded_at, record, record_hash, detail_key }: EntryRow): boolean {
-    // In canonical JSON these members stand in this order, and no quote inside a text is without a backslash.
-    const place = `,"log":"${log}","number":${number},"operation":"`;
+    // In canonical JSON these members stand in this order, before "obligations" or "operation", and no quote inside a text is
+    // without a backslash.
+    const place = `,"log":"${log}","number":${number},"o`;
     // A VOID record has the month of the record that it closes, a registration that of its first try, and a time of its own.
     const free = number === '1' || record.includes(VOID);
     const end = Buffer.from(`${free ? '' : `,"time":"${recorded_at.toISOString()}","v":1`},"writer":"${writer}"}`);

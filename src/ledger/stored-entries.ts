@@ -101,7 +101,8 @@ export class StoredEntries {
 
   /**
    * Looks through the entries from `low` to before `high`, the newest first, and stops after `limit` rows that the
-   * condition lets through or whose record only the archive has. `reached` is the lowest index that was looked at.
+   * condition lets through or whose record only the archive has. `reached` is the lowest index that was looked at,
+   * `unread` counts those whose record neither has.
    */
   async scan(
     log: string,
@@ -109,7 +110,7 @@ export class StoredEntries {
     condition: RecordCondition,
     limit: number,
     budget: Budget,
-  ): Promise<{ entries: LedgerEntry[]; reached: number }> {
+  ): Promise<{ entries: LedgerEntry[]; reached: number; unread: number }> {
     const rows = await this.database.query<Row>(null, {
       name: `ledger_scan_${condition.name}`,
       text:
@@ -118,8 +119,10 @@ export class StoredEntries {
       values: [log, range.low, range.high, limit, ...condition.values],
     });
     const last = rows.length < limit ? undefined : rows.at(-1);
+    const found = await this.complete(log, rows, budget);
     return {
-      entries: (await this.complete(log, rows, budget)).flatMap((row) => toEntry(row) ?? []),
+      entries: found.flatMap((row) => toEntry(row) ?? []),
+      unread: rows.length - found.length,
       reached: last === undefined ? range.low : Number(last.idx),
     };
   }

@@ -1,12 +1,13 @@
 import type { LedgerReader } from '../ledger/reader.js';
 import type { PolicyEngine } from '../policy/engine.js';
+import { asksTime } from '../policy/refusal.js';
 import { UnfitRelease, type ReleaseLoader } from '../policy/release-loader.js';
-import { DecisionReplay, recordedDecision, type RecordedDecision } from './decision-replay.js';
+import { DecisionReplay, recordedDecision, type RecordedDecision, type Verdict } from './decision-replay.js';
 
-/** What became of one entry. `differences`: null where no decision stands behind it, empty where it is the same again. */
+/** What became of one entry; `verdict` is null where no decision stands behind it. */
 export interface Redecided {
   readonly index: number;
-  readonly differences: readonly string[] | null;
+  readonly verdict: Verdict | null;
 }
 
 const PAGE = 500;
@@ -21,28 +22,29 @@ export async function* redecided(
   period: { readonly from: string | null; readonly to: string | null },
 ): AsyncGenerator<Redecided> {
   const engines = new Map<string, PolicyEngine | string>();
-  const known = new Map<string, readonly string[]>();
+  const known = new Map<string, Verdict>();
   let before: number | null = await reader.end(log);
   while (before !== null) {
     const page = await reader.entries(log, period, before, PAGE);
     for (const entry of page.entries) {
       const recorded = recordedDecision(entry);
-      if (recorded === null) yield { index: entry.index, differences: null };
+      if (recorded === null) yield { index: entry.index, verdict: null };
       else {
         const engine = engines.get(recorded.policy) ?? (await engineOf(loader, recorded.policy));
         engines.set(recorded.policy, engine);
-        const key = keyOf(recorded);
-        const differences = known.get(key) ?? differencesOf(engine, recorded);
-        if (known.size < MOST_KNOWN) known.set(key, differences);
-        yield { index: entry.index, differences };
+        const key = keyOf(engine, recorded);
+        const verdict = known.get(key) ?? verdictOf(engine, recorded);
+        if (known.size < MOST_KNOWN) known.set(key, verdict);
+        yield { index: entry.index, verdict };
       }
     }
     ({ before } = page);
   }
 }
 
-function differencesOf(engine: PolicyEngine | string, recorded: RecordedDecision): readonly string[] {
-  return typeof engine === 'string' ? [engine] : new DecisionReplay(engine, recorded).differences();
+function verdictOf(engine: PolicyEngine | string, recorded: RecordedDecision): Verdict {
+  if (typeof engine === 'string') return { differences: [engine], incomparable: null };
+  return new DecisionReplay(engine, recorded).verdict();
 }
 
 /** The release of a hash, or why there is none. */
@@ -55,8 +57,10 @@ async function engineOf(loader: ReleaseLoader, hash: string): Promise<PolicyEngi
   }
 }
 
-/** All that a replay looks at, but the time and the patients. */
-function keyOf({ policy, role, purpose, operation, rules, accesses }: RecordedDecision): string {
-  const states = accesses.map(({ type, fields }) => [type, fields]);
-  return JSON.stringify([policy, role, purpose, operation, rules, states]);
+/** All that a replay looks at, but the patients; the minute only where a rule asks when. */
+function keyOf(engine: PolicyEngine | string, recorded: RecordedDecision): string {
+  const { policy, role, purpose, operation, code, rules, accesses, obligations, named, time } = recorded;
+  const states = accesses.map(({ type, fields, rows }) => [type, fields, rows === 0]);
+  const minute = typeof engine !== 'string' && asksTime(engine.bundle, role, purpose) ? time.slice(0, 16) : '';
+  return JSON.stringify([policy, role, purpose, operation, code, rules, states, obligations, named, minute]);
 }

@@ -6,6 +6,7 @@ import { actorOf } from '../policy/cases.js';
 import { POLICY_ACTIONS, type Decision, type PolicyAction } from '../policy/decision.js';
 import type { PolicyEngine } from '../policy/engine.js';
 import { reachedPatterns } from '../policy/pattern.js';
+import { networkRules } from '../policy/refusal.js';
 import { declaredOperations, type AnyOperation } from './operation.js';
 import { publicShape } from './view.js';
 
@@ -15,20 +16,55 @@ export interface RecordedDecision {
   readonly time: string;
   readonly operation: string;
   readonly outcome: string;
+  readonly code: string | null;
   readonly role: Role;
   readonly purpose: string;
   readonly policy: string;
   readonly rules: readonly string[];
   readonly accesses: readonly Access[];
+  readonly obligations: readonly string[];
+  /** False for a record from before decisions were named: of a refusal it does not say which rules took part. */
+  readonly named: boolean;
 }
 
+/** What became of a decision that was made again. Where it cannot be, `incomparable` says why. */
+export interface Verdict {
+  readonly differences: readonly string[];
+  readonly incomparable: string | null;
+}
+
+const SAME: Verdict = { differences: [], incomparable: null };
+const ROWS = 'the facts of its row are not kept';
+const ASKED = 'what was asked for is sealed';
+/** Refusals in which the policy said no, by whether its rules alone decided, the row, or what was asked for. */
+const REFUSALS: Readonly<Record<string, string | null>> = {
+  FORBIDDEN: null,
+  PURPOSE_NOT_PERMITTED: null,
+  STEP_UP_REQUIRED: null,
+  NOT_FOUND: ROWS,
+  NO_CARE_RELATIONSHIP: ROWS,
+  AMBIGUOUS: ROWS,
+  CONSENT_REQUIRED: ROWS,
+  CONSENT_WITHDRAWN: ROWS,
+  GUARDIAN_CONSENT_REQUIRED: ROWS,
+  FIELD_NOT_FILTERABLE: ASKED,
+};
 const SHOWN: readonly string[] = ['CLEAR', 'MASKED', 'HIDDEN'];
 
-/** Null for a record that no decision of a role stands behind: sign-ins, refusals before any rule was asked, the ledger's own. */
+/**
+ * Null for a record that no decision of a role stands behind: sign-ins, refusals before any rule was asked or for other reasons
+ * than a rule, the ledger's own.
+ */
 export function recordedDecision({ index, record }: LedgerEntry): RecordedDecision | null {
-  const { time, operation, outcome, role, purpose, policy, rules, accesses } = record as unknown as RecordedDecision;
-  if (outcome !== 'success' || role == null || purpose == null || policy == null) return null;
-  return { index, time, operation, outcome, role, purpose, policy, rules, accesses };
+  const said = record as unknown as RecordedDecision;
+  const { time, operation, outcome, code, role, purpose, policy, rules, accesses, obligations = [] } = said;
+  if (role == null || purpose == null || policy == null) return null;
+  const refused = outcome === 'denied' && code !== null && Object.hasOwn(REFUSALS, code);
+  if (outcome !== 'success' && !refused) return null;
+  // A factor that the tenant demands of a role at sign-in is no rule's.
+  if (code === 'STEP_UP_REQUIRED' && !obligations.includes('stepUp')) return null;
+  const named = record['decision'] !== undefined;
+  return { index, time, operation, outcome, code, role, purpose, policy, rules, accesses, obligations, named };
 }
 
 /**
@@ -43,6 +79,44 @@ export class DecisionReplay {
     private readonly recorded: RecordedDecision,
   ) {
     this.actor = actorOf(recorded.role);
+  }
+
+  /** Whether these policies would decide the same again, a refusal too, as far as a record can tell. */
+  verdict(): Verdict {
+    const { recorded, engine } = this;
+    const operations = this.operations();
+    if (operations.length === 0) return SAME;
+    const { role, purpose, outcome, code } = recorded;
+    if (code === 'PURPOSE_NOT_PERMITTED') {
+      return engine.purposesOf(role).includes(purpose) ? differing(`${purpose} is a purpose of ${role}`) : SAME;
+    }
+    const network = networkRules(engine.bundle, role, purpose, this.types(operations));
+    if (network.length > 0) return incomparable(`the address is sealed, of which ${network.join(', ')} asks`);
+    if (outcome === 'success') return { differences: this.differences(), incomparable: null };
+    const [operation] = operations;
+    return operation === undefined ? SAME : this.refusal(operation);
+  }
+
+  /** A refusal by its own rules. Where a rule permitted the operation, something else said no, which only its kind is known of. */
+  private refusal({ name, action, type, alone }: AnyOperation): Verdict {
+    const { code, rules, named } = this.recorded;
+    if (alone) return incomparable(ASKED);
+    const { allowed, ruleIds, obligations } = this.decide(action, type);
+    if (code === 'STEP_UP_REQUIRED') {
+      return obligations.some((one) => one.type === 'stepUp') ? SAME : differing(`${name} demands no second factor`);
+    }
+    if (code === 'FORBIDDEN' && !allowed && rules.length === 0) return SAME;
+    const taken = allowed ? ruleIds : [];
+    if (named && allowed && rules.length === 0 && code === 'FORBIDDEN') {
+      return differing(`${name} is permitted by ${ruleIds.join(', ')}`);
+    }
+    const strange = named ? rules.filter((id) => !taken.includes(id)) : [];
+    if (strange.length > 0) return differing(...strange.map((id) => `the rule ${id} is recorded and takes no part`));
+    return incomparable(REFUSALS[code ?? ''] ?? ROWS);
+  }
+
+  private types(operations: readonly AnyOperation[]): Set<string> {
+    return new Set([...operations.map((one) => one.type), ...this.nouns().map((access) => access.type)]);
   }
 
   differences(): string[] {
@@ -77,12 +151,14 @@ export class DecisionReplay {
 
   private ruleDifferences(operations: readonly AnyOperation[]): string[] {
     const recorded = new Set(this.recorded.rules);
-    const types = new Set([...operations.map((one) => one.type), ...this.nouns().map((access) => access.type)]);
     const possible = new Set(
-      [...types].flatMap((type) => POLICY_ACTIONS.flatMap((action) => this.decide(action, type).ruleIds)),
+      [...this.types(operations)].flatMap((type) =>
+        POLICY_ACTIONS.flatMap((action) => this.decide(action, type).ruleIds),
+      ),
     );
     const missing = operations
       .filter((one) => one.mode === 'read')
+      .flatMap((one) => (one.alone ? this.nouns().map(({ type }) => ({ ...one, type })) : [one]))
       .flatMap((one) => this.decide(one.action, one.type).ruleIds)
       .filter((id) => !recorded.has(id));
     const strange = [...recorded].filter((id) => !possible.has(id));
@@ -131,5 +207,8 @@ export class DecisionReplay {
     );
   }
 }
+
+const differing = (...differences: string[]): Verdict => ({ differences, incomparable: null });
+const incomparable = (why: string): Verdict => ({ differences: [], incomparable: why });
 
 const NOTHING: ReadonlyMap<string, { state: string; mask: string | null }> = new Map();

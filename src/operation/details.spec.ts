@@ -1,8 +1,7 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
-import { randomBytes } from 'node:crypto';
 import { hash } from 'node:crypto';
+import { memoryRoot, MemoryVaultStore, TEST_USE } from '../../test/support/memory-vault.js';
 import { bareDraft, encodeRecord, type RecordDraft } from '../ledger/record.js';
-import type { SubjectKeyRow, TenantKeyRow, VaultStore } from '../vault/vault.store.js';
 import { Vault } from '../vault/vault.js';
 import { Details, subjectOfKey, type SealedRecord } from './details.js';
 
@@ -18,25 +17,10 @@ const CONTENT = {
   changes: [{ type: 'Patient', id: '1', after: { phone: 'CANARY' } }],
 };
 
-class MemoryStore implements Pick<VaultStore, keyof VaultStore> {
-  readonly tenants: TenantKeyRow[] = [];
-  readonly subjects: SubjectKeyRow[] = [];
-  tenantKeys = () => Promise.resolve(this.tenants);
-  tenantKey = (tenant: string) => Promise.resolve(this.tenants.find((row) => row.tenantId === tenant));
-  insertTenantKey = async (row: TenantKeyRow) => void this.tenants.push(row);
-  subjectKeys = (tenant: string, ids: readonly string[]) =>
-    Promise.resolve(this.subjects.filter((row) => row.tenantId === tenant && ids.includes(row.subjectId)));
-}
-
-let store: MemoryStore;
+let store: MemoryVaultStore;
 let vault: Vault;
 let details: Details;
-const mask = randomBytes(32);
-const root = {
-  id: 'test',
-  wrap: (key: Buffer) => Promise.resolve(Buffer.from(key.map((byte, at) => byte ^ (mask[at] ?? 0)))),
-  unwrap: (wrapped: Buffer) => Promise.resolve(Buffer.from(wrapped.map((byte, at) => byte ^ (mask[at] ?? 0)))),
-};
+const root = memoryRoot();
 const restarted = async () => {
   const other = new Vault(root, store);
   await other.load();
@@ -44,11 +28,11 @@ const restarted = async () => {
 };
 
 beforeEach(async () => {
-  store = new MemoryStore();
+  store = new MemoryVaultStore();
   vault = await restarted();
   await vault.createTenantKey(LOG);
   await vault.createTenantKey('T-US');
-  for (const id of IDS.values()) store.subjects.push(vault.createSubjectKey(LOG, id));
+  for (const [reference, id] of IDS) store.subjects.push(await vault.createSubjectKey(LOG, id, reference));
   details = new Details(vault);
 });
 
@@ -80,7 +64,7 @@ describe('details', () => {
     const id = IDS.get(ANNA) ?? '';
     const later = await restarted();
     const opening = new Details(later);
-    await later.loadSubjectKeys(LOG, [id]);
+    await later.loadSubjectKeys(LOG, [id], TEST_USE);
     expect(opening.open(one.record, one.ciphertext, id)).toMatchObject({
       address: '192.0.2.7',
       changes: CONTENT.changes,
@@ -88,7 +72,7 @@ describe('details', () => {
     expect(opening.open(several.record, several.ciphertext, null)).toMatchObject({ changes: CONTENT.changes });
     store.subjects.splice(0);
     const after = await restarted();
-    await after.loadSubjectKeys(LOG, [id]);
+    await after.loadSubjectKeys(LOG, [id], TEST_USE);
     expect(after.hasSubjectKey(LOG, id)).toBe(false);
     expect(() => new Details(after).open(one.record, one.ciphertext, null)).toThrow(/not those that were recorded/);
   });
@@ -137,9 +121,9 @@ describe('details', () => {
 
   it('ask for the key of the person where it is not at hand, and for no other', async () => {
     const cold = await restarted();
-    await new Details(cold).prepare(draft([ANNA]), IDS);
+    await new Details(cold).prepare(draft([ANNA]), IDS, TEST_USE);
     expect([...IDS.values()].map((id) => cold.hasSubjectKey(LOG, id))).toEqual([true, false]);
-    await new Details(cold).prepare(draft([ANNA, BERT]), IDS);
+    await new Details(cold).prepare(draft([ANNA, BERT]), IDS, TEST_USE);
     expect(cold.hasSubjectKey(LOG, IDS.get(BERT) ?? '')).toBe(false);
   });
 });

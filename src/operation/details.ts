@@ -1,7 +1,7 @@
 import { hash } from 'node:crypto';
 import { Failure } from '../kernel/failure.js';
 import type { RecordDraft } from '../ledger/record.js';
-import type { Vault } from '../vault/vault.js';
+import type { KeyUse, Vault } from '../vault/vault.js';
 import { detailText, type DetailContent, type DetailDocument } from './detail-text.js';
 
 /** Ids of patients by the reference that the ledger knows them by: those whose keys a document has loaded. */
@@ -31,10 +31,10 @@ export class Details {
   constructor(private readonly vault: Pick<Vault, 'sealDetail' | 'openDetail' | 'hasSubjectKey' | 'loadSubjectKeys'>) {}
 
   /** Loads the key of the one subject that a draft names, where its id is known and the key is not at hand any more. */
-  async prepare(draft: RecordDraft, subjects: KnownSubjects): Promise<void> {
+  async prepare(draft: RecordDraft, subjects: KnownSubjects, use: KeyUse): Promise<void> {
     const subject = onlySubject(draft, subjects);
     if (subject === null || this.vault.hasSubjectKey(draft.log, subject.id)) return;
-    await this.vault.loadSubjectKeys(draft.log, [subject.id]);
+    await this.vault.loadSubjectKeys(draft.log, [subject.id], use);
   }
 
   /** The draft with its details, sealed; unchanged where there is nothing to tell. */

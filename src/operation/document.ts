@@ -6,14 +6,18 @@ import { newId } from '../kernel/identifier.js';
 import type { LedgerWriter } from '../ledger/writer.js';
 import type { Policies } from '../policy/policies.js';
 import type { DecidingPolicy } from '../policy/shadow.js';
+import type { KeyUse } from '../vault/vault.js';
 import type { Asked, DetailContent, RowChange } from './detail-text.js';
 import type { Details, KnownSubjects } from './details.js';
+import { reportOf, widestKind, type DocumentReport } from './document-report.js';
 import type { AnyOperation } from './operation.js';
 import type { Turn } from './turn.js';
 import type { Pattern } from './view.js';
+import type { Grounds } from './write-record.js';
 
 /** Rows that one document may read before it is refused: bounds what aliases and nested lists can multiply. */
 const LARGEST_READ = 5_000;
+const NOTHING: ReadonlySet<string> = new Set();
 
 interface Gathered {
   rows: number;
@@ -25,6 +29,8 @@ export interface BegunRead {
   readonly operation: AnyOperation;
   /** Undefined where the input is told elsewhere: in the record of the write that is read back. */
   readonly input: unknown;
+  /** Obligations that its decisions demanded until the document is recorded. */
+  readonly demanded: ReadonlySet<string>;
 }
 
 interface Draft {
@@ -46,13 +52,22 @@ export class Document {
   private readonly loaders = new Map<string, DataLoader<string, unknown>>();
   private readonly receipts: Receipt[] = [];
   private readonly rules = new Set<string>();
+  private readonly consents = new Set<string>();
   private readonly names = new Set<string>();
   private readonly hiddenFields = new Set<string>();
   private rowsRead = 0;
   private policy: string | null = null;
   private deciding: DecidingPolicy | null = null;
-  /** Names the decisions of this document: in its answer, and where a shadow would have decided otherwise. */
+  /** Names the decisions of this document: in its answer, in its records, and where a shadow would have decided otherwise. */
   readonly decisionId = newId();
+  private readonly unwrapped = new Set<string>();
+  /** For what the keys of patients are unwrapped: this document, whose record says whose they were. */
+  readonly keyUse: KeyUse = {
+    id: this.decisionId,
+    used: (references) => {
+      for (const reference of references) this.unwrapped.add(reference);
+    },
+  };
 
   constructor(
     readonly actor: Actor | null,
@@ -93,12 +108,19 @@ export class Document {
   }
 
   /** Notes that an operation reads under these rules. Called before any row is asked for. */
-  beginRead(operation: AnyOperation, policy: string, rules: readonly string[], input?: unknown): BegunRead {
-    const begun = { operation, input };
+  beginRead(
+    operation: AnyOperation,
+    policy: string,
+    { ruleIds, consents }: Grounds,
+    input?: unknown,
+    demanded: ReadonlySet<string> = NOTHING,
+  ): BegunRead {
+    const begun = { operation, input, demanded };
     this.reads.push(begun);
     this.names.add(operation.name);
     this.policy = policy;
-    for (const rule of rules) this.rules.add(rule);
+    for (const rule of ruleIds) this.rules.add(rule);
+    for (const scope of consents) this.consents.add(scope);
     return begun;
   }
 
@@ -112,7 +134,7 @@ export class Document {
   hide(operation: AnyOperation, pattern: Pattern): void {
     if (this.hiddenFields.has(operation.name)) return;
     this.hiddenFields.add(operation.name);
-    this.reads.push({ operation, input: undefined });
+    this.reads.push({ operation, input: undefined, demanded: NOTHING });
     this.accesses.set(pattern, { rows: 0, subjects: new Set() });
   }
 
@@ -196,6 +218,9 @@ export class Document {
       policy: this.policy,
       rules: [...this.rules].sort(),
       reason: this.facts.reason !== null,
+      decision: this.decisionId,
+      acr: this.actor?.acr,
+      consents: [...this.consents].sort(),
     };
   }
 
@@ -218,7 +243,7 @@ export class Document {
     const drafts = this.drafts.splice(0);
     if (this.reads.length > 0) drafts.push(this.readRecord());
     const known: KnownSubjects = this.subjects;
-    for (const { draft } of drafts) if (known.size > 0) await details.prepare(draft, known);
+    for (const { draft } of drafts) if (known.size > 0) await details.prepare(draft, known, this.keyUse);
     const receipts = await Promise.all(
       drafts.map(({ draft, asked }) => {
         // What a write is answered with is read for the same caller: the write's own record has the address.
@@ -231,19 +256,8 @@ export class Document {
   }
 
   /** What was read, for `extensions.policy`: schema coordinates, each once. */
-  report(): { masked: { path: string; fn: string }[]; hidden: { path: string }[]; any: boolean } {
-    const masked = new Map<string, { path: string; fn: string }>();
-    const hidden = new Map([...this.hiddenFields].map((path) => [path, { path }]));
-    for (const pattern of this.accesses.keys()) {
-      for (const { field, mask } of pattern.masked) {
-        const path = `${pattern.type}.${field}`;
-        masked.set(path, { path, fn: mask ?? 'M_NULL' });
-      }
-      for (const { field } of pattern.hidden)
-        hidden.set(`${pattern.type}.${field}`, { path: `${pattern.type}.${field}` });
-    }
-    // In the order of their names: which of two aliases was answered first is nobody's business.
-    return { masked: sorted(masked), hidden: sorted(hidden), any: this.accesses.size > 0 };
+  report(): DocumentReport {
+    return reportOf(this.accesses.keys(), this.hiddenFields);
   }
 
   private content(asked: readonly Asked[]): DetailContent {
@@ -264,19 +278,8 @@ export class Document {
       outcome: 'success',
       code: null,
       accesses,
+      obligations: [...new Set(reads.flatMap(({ demanded }) => [...demanded]))].sort(),
     };
     return { draft, asked: reads.filter(({ input }) => input !== undefined) };
   }
-}
-
-/** A document that searches is recorded as a search, even when it also reads by id. */
-function widestKind(operations: readonly AnyOperation[]): RecordDraft['kind'] {
-  const kinds = new Set(operations.map((operation) => operation.kind));
-  for (const kind of ['EXPORT', 'DISCLOSE', 'LEDGER_READ', 'LOOKUP', 'SEARCH'] as const)
-    if (kinds.has(kind)) return kind;
-  return 'READ';
-}
-
-function sorted<Item extends { path: string }>(byPath: ReadonlyMap<string, Item>): Item[] {
-  return [...byPath.values()].sort((one, other) => (one.path < other.path ? -1 : 1));
 }

@@ -3,7 +3,7 @@ import { Failure } from '../kernel/failure.js';
 import type { Decision } from '../policy/decision.js';
 import { Criteria, sortExpression, type Filter } from './criteria.js';
 import type { ExportPosition } from './export.store.js';
-import { aliasesOf, fromClause, subjectColumns } from './noun-table.js';
+import { aliasesOf, fromClause, sealAddress, subjectColumns } from './noun-table.js';
 import { Parameters } from './parameters.js';
 import type { FetchedRow } from './reader.js';
 import type { Scope } from './scope.js';
@@ -97,13 +97,13 @@ async function openViews(scope: Scope, type: string, reading: Reading, rows: rea
   const { services, circumstances } = scope;
   const { tenant } = scope.actor;
   const sealed = rows.map((row) => ({
-    address: { tenant, type, rowId: row.id, subjectId: row.subject_id ?? '' },
+    address: sealAddress(tenant, type, row),
     parts: reading.pattern(row.bits).groups.flatMap(({ group, column }) => {
       const value = row[column];
       return value instanceof Buffer ? [{ group, sealed: value }] : [];
     }),
   }));
-  const opened = await services.vault.openRows(tenant, sealed);
+  const opened = await services.vault.openRows(tenant, sealed, scope.document.keyUse);
   return rows.map((row, at) => reading.render(reading.pattern(row.bits), row, opened[at] ?? {}, circumstances));
 }
 

@@ -74,7 +74,7 @@ async function open(scope: Scope, entry: LedgerEntry): Promise<Opened> {
   if (reference === null) return services.details.open(record, ciphertext, null);
   const patientId = await patientOf(scope, reference);
   if (patientId === null) return 'ERASED';
-  await services.vault.loadSubjectKeys(actor.tenant, [patientId]);
+  await services.vault.loadSubjectKeys(actor.tenant, [patientId], document.keyUse);
   if (!services.vault.hasSubjectKey(actor.tenant, patientId)) return 'ERASED';
   document.know(reference, patientId);
   return services.details.open(record, ciphertext, patientId);

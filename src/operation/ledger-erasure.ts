@@ -50,11 +50,11 @@ export const eraseLedgerDetails = defineOperation<EraseLedgerDetailsArguments, n
     const reference = String(row['subject_reference']);
     const keys = await storedDetails(scope, reference);
     if (keys.length === 0) return 0;
-    await services.vault.loadSubjectKeys(actor.tenant, [patientId]);
+    await services.vault.loadSubjectKeys(actor.tenant, [patientId], document.keyUse);
     document.know(reference, patientId);
     stageDeletion(scope.write.unit, actor.tenant, keys);
     const access = { type: 'LedgerDetail', rows: keys.length, fields: ERASED, subjects: [reference] };
-    scope.write.record.noteOther(access, decision.ruleIds);
+    scope.write.record.noteOther(access, decision);
     return keys.length;
   },
 });

@@ -50,7 +50,7 @@ const QUERY = { kind: 'LEDGER_READ', action: 'readLedger', type: 'Organization',
 const ENTRY_FIELDS: readonly (keyof LedgerEntryView)[] = [
   ...(['index', 'leaf', 'recordHash', 'record', 'writer', 'number', 'incarnation', 'time', 'request'] as const),
   ...(['operation', 'kind', 'outcome', 'code', 'actor', 'role', 'session', 'purpose', 'document', 'policy'] as const),
-  ...(['rules', 'reason', 'accesses'] as const),
+  ...(['rules', 'reason', 'accesses', 'decision', 'acr', 'consents', 'obligations'] as const),
 ];
 const PROOF_FIELDS = ['index', 'size', 'leaf', 'recordHash', 'hashes', 'checkpoint', 'proof'];
 

@@ -31,6 +31,11 @@ export interface LedgerEntryView {
   readonly rules: readonly string[];
   readonly reason: boolean;
   readonly accesses: readonly LedgerAccess[];
+  /** What all records of one document have in common; null in records from before decisions were named. */
+  readonly decision: string | null;
+  readonly acr: string | null;
+  readonly consents: readonly string[];
+  readonly obligations: readonly string[];
 }
 export interface LedgerAccess {
   readonly type: string;
@@ -42,10 +47,14 @@ export interface LedgerAccess {
 /** Subjects that one record of a reading names. Two thousand of them would be more than an entry holds. */
 export const MOST_NAMED = 1_000;
 
+/** Members that a record leaves away where they say nothing. */
+const UNSAID = { decision: null, acr: null, consents: [], obligations: [] };
+
 export function entryView(entry: LedgerEntry): LedgerEntryView {
   const { index, leaf, recordHash, bytes } = entry;
   const { accesses, ...members } = entry.record;
   return {
+    ...UNSAID,
     ...(members as unknown as Omit<LedgerEntryView, 'accesses'>),
     index,
     leaf,

@@ -1,6 +1,7 @@
 import type { NounDeclaration } from '../kernel/attribute.js';
 import { registry } from '../kernel/attribute.js';
 import type { Aliases } from '../policy/decision.js';
+import type { SealAddress } from '../vault/vault.js';
 
 /** SQL aliases of a noun's own table and of its subject's table. */
 export function aliasesOf(noun: NounDeclaration): Aliases {
@@ -14,9 +15,22 @@ export function fromClause(noun: NounDeclaration): string {
   return `${noun.table} s JOIN ${parent.table} p ON p.id = s.${noun.subject.foreignKey} AND p.tenant_id = s.tenant_id`;
 }
 
-/** Expressions that every read selects besides fields: whose row it is, for keys and for the ledger. */
+/** Expressions that every read selects besides fields: whose row it is and in which version, for keys and for the ledger. */
 export function subjectColumns(noun: NounDeclaration): string {
-  if (noun.subject === 'none') return `NULL::uuid AS subject_id, NULL::text AS subject_reference`;
+  const version = `${noun.attributes.has('version') ? 's.version' : '0'} AS row_version`;
+  if (noun.subject === 'none') return `NULL::uuid AS subject_id, NULL::text AS subject_reference, ${version}`;
   const alias = aliasesOf(noun).subject;
-  return `${alias}.id AS subject_id, ${alias}.subject_reference`;
+  return `${alias}.id AS subject_id, ${alias}.subject_reference, ${version}`;
+}
+
+/** Where the sealed values of a row belong, from the row with its {@link subjectColumns}. */
+export function sealAddress(tenant: string, type: string, row: Readonly<Record<string, unknown>>): SealAddress {
+  const subject = row['subject_id'];
+  return {
+    tenant,
+    type,
+    rowId: String(row['id']),
+    version: Number(row['row_version']),
+    subjectId: typeof subject === 'string' ? subject : '',
+  };
 }

@@ -32,7 +32,7 @@ export type Refusal = 'FORBIDDEN' | 'NOT_FOUND' | 'HIDDEN';
 
 export type AnyOperation = Pick<
   OperationDefinition<never, unknown>,
-  'name' | 'kind' | 'action' | 'type' | 'mode' | 'withheld'
+  'name' | 'kind' | 'action' | 'type' | 'mode' | 'alone' | 'withheld'
 >;
 
 const declared = new Map<string, AnyOperation>();

@@ -1,4 +1,5 @@
-import type { Actor, Role } from '../kernel/actor.js';
+import { setImmediate as breathe } from 'node:timers/promises';
+import { ROLES, type Actor, type Role } from '../kernel/actor.js';
 import { registry } from '../kernel/attribute.js';
 import { notFound } from '../kernel/failure.js';
 import { IdentityStore, type ActorRow } from '../identity/identity.store.js';
@@ -31,12 +32,14 @@ export interface PolicyChange {
   readonly sum: number;
 }
 
+/** What changes for the accounts of a role and does not depend on rows. */
+export type GrantChange = Pick<ChangedQuestion, 'role' | 'purpose' | 'action' | 'type' | 'grants'> & {
+  readonly accounts: number;
+};
+
 export interface PolicyDifference {
   readonly changes: readonly PolicyChange[];
-  /** What does not depend on rows, by role, purpose, action and type. */
-  readonly grants: readonly (Pick<ChangedQuestion, 'role' | 'purpose' | 'action' | 'type' | 'grants'> & {
-    readonly accounts: number;
-  })[];
+  readonly grants: readonly GrantChange[];
 }
 
 interface Bits {
@@ -50,13 +53,15 @@ interface Bits {
  * Who gains and who loses what when one engine's policies are replaced by another's, on the rows that a tenant has now.
  * Reads no value: a statement for each changed question counts rows by what both policies would show of them. Accounts whose
  * attributes are the same in what the rules ask share one statement. A role without accounts, such as a machine's, is counted
- * for an account without attributes, which stands as none. Throws NOT_FOUND where there is no such tenant.
+ * for an account without attributes, which stands as none. Throws NOT_FOUND where there is no such tenant, and the signal's
+ * reason between two statements. Lets other work pass between.
  */
 export async function policyDifference(
   database: Database,
   tenant: string,
   engines: { readonly before: PolicyEngine; readonly after: PolicyEngine },
   now: Date,
+  signal?: AbortSignal,
 ): Promise<PolicyDifference> {
   const [zone] = await database.query<{ time_zone: string }>(tenant, {
     text: 'SELECT time_zone FROM tenant WHERE id = $1 AND assert_tenant($1)',
@@ -64,12 +69,16 @@ export async function policyDifference(
   });
   if (zone === undefined) throw notFound();
   const context = { now, timeZone: zone.time_zone };
-  const questions = changedQuestions(engines.before, engines.after, registry);
+  const questions: ChangedQuestion[] = [];
+  for (const role of ROLES) {
+    questions.push(...changedQuestions(engines.before, engines.after, registry, [role]));
+    await breathe();
+  }
   const roles = [...new Set(questions.map((one) => one.role))];
   const rows = roles.length === 0 ? [] : await new IdentityStore(database).livingAccounts(tenant, roles, now);
   const accounts = Map.groupBy(rows, (row) => row.role);
   const changes: PolicyChange[] = [];
-  const grants: PolicyDifference['grants'][number][] = [];
+  const grants: GrantChange[] = [];
   for (const question of questions) {
     const living = accounts.get(question.role) ?? [];
     const { role, purpose, action, type } = question;
@@ -83,6 +92,7 @@ export async function policyDifference(
       const [before, after] = [engines.before, engines.after].map((engine) =>
         engine.decide(actor, purpose, action, type),
       );
+      signal?.throwIfAborted();
       const counted = await count(database, tenant, [before as Decision, after as Decision], context);
       tally.add(alike.length, counted, before as Decision, after as Decision);
     }
@@ -210,30 +220,40 @@ function stateOf(view: FieldView | undefined): string {
 const OPENNESS = ['NOT REACHED', 'HIDDEN', 'MASKED', 'CLEAR', 'REACHED'];
 const opennessOf = (state: string) => OPENNESS.findIndex((one) => state.startsWith(one));
 
+/** Whether the accounts see more than before, less, or something else as open as before, such as by another mask. */
+export type Direction = 'GAINS' | 'LOSES' | 'OTHERWISE';
+
+export function directionOf({ from, to }: Pick<PolicyChange, 'from' | 'to'>): Direction {
+  const more = opennessOf(to) - opennessOf(from);
+  if (more === 0) return 'OTHERWISE';
+  return more > 0 ? 'GAINS' : 'LOSES';
+}
+
+const VERBS: Readonly<Record<Direction, readonly [one: string, several: string]>> = {
+  GAINS: ['gains', 'gain'],
+  LOSES: ['loses', 'lose'],
+  OTHERWISE: ['sees otherwise', 'see otherwise'],
+};
+
 /**
  * A change in words: `12 call_center_agent accounts gain clear phone on 48210 patients (HOPERAT, read; before: MASKED M_PHONE)`.
  * Where accounts see different rows, the least and the most are given, and the sum over the accounts.
  */
 export function sentenceOf(change: PolicyChange): string {
   const { role, purpose, action, type, field, from, to, accounts, rows, sum } = change;
-  const gains = opennessOf(to) > opennessOf(from);
+  const direction = directionOf(change);
   const shown = to.replace('CLEAR', 'clear').replace('MASKED', 'masked');
-  const what = field === null ? `${action} of` : gains ? `${shown} ${field} on` : `${field} on`;
+  const what = field === null ? `${action} of` : direction === 'GAINS' ? `${shown} ${field} on` : `${field} on`;
   const one = accounts === 1;
-  const less = opennessOf(to) < opennessOf(from);
-  const verb = gains
-    ? one
-      ? 'gains'
-      : 'gain'
-    : less
-      ? one
-        ? 'loses'
-        : 'lose'
-      : one
-        ? 'sees otherwise'
-        : 'see otherwise';
+  const verb = VERBS[direction][one ? 0 : 1];
   const subjects = type === 'Patient' ? 'patients' : `${type} rows`;
   const each = rows.least === rows.most ? String(rows.most) : `${rows.least} to ${rows.most}`;
   const total = rows.least === rows.most ? '' : `, ${sum} summed over the accounts`;
   return `${accounts} ${role} account${one ? '' : 's'} ${verb} ${what} ${each} ${subjects}${total} (${purpose}, ${action}; ${from} to ${to})`;
+}
+
+/** The same of what does not depend on rows: `2 billing accounts may write phone (HPAYMT, update Patient)`. */
+export function grantSentenceOf({ role, purpose, action, type, accounts, grants }: GrantChange): string {
+  const who = `${accounts} ${role} account${accounts === 1 ? '' : 's'}`;
+  return `${who} ${grants.join(', ')} (${purpose}, ${action} ${type})`;
 }

@@ -8,6 +8,7 @@ import { mutants } from '../policy/mutant.js';
 import { contentOf, textOf, type Release } from '../policy/release.js';
 import type { ReleaseLoader } from '../policy/release-loader.js';
 import { releaseRow } from '../policy/release.store.js';
+import { LEAST_SHARE } from '../policy/proofs.js';
 import { PolicySource } from '../policy/source.js';
 import { defineOperation } from './operation.js';
 import { releasesOf, releaseView, staged, type PolicyReleaseView } from './policy-view.js';
@@ -25,8 +26,6 @@ export interface ProposePolicyArguments {
 }
 
 const BUNDLE = 'bundle.yaml';
-/** Share of the changes to touched rules that a case must notice. */
-const LEAST_SCORE = 0.9;
 const LONGEST_NOTE = 2_000;
 const FILE_NAME = /^(cases\/|_schema\/)?[a-z0-9][a-z0-9._-]{0,79}\.(yaml|json)$/;
 /** Cases that are judged before others get their turn of the event loop. */
@@ -140,7 +139,7 @@ async function unnoticed(
     const { file = 'policies', line = 1 } = rules.get(rule) ?? {};
     if (outcome === 'SURVIVED') survivors.push({ file, line, message: `No case would notice: ${mutation}.` });
   }
-  return survivors.length > (1 - LEAST_SCORE) * judged ? survivors : [];
+  return survivors.length > (1 - LEAST_SHARE.MUTATION) * judged ? survivors : [];
 }
 
 /** A release has a version that none had before it, and says something that none says. */

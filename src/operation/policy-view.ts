@@ -76,6 +76,6 @@ export function staged(scope: Scope, { hash, version }: Pick<Release, 'hash' | '
   scope.write.detail = { key: `policy:${version}`, sha256: hash };
   scope.write.record.noteOther(
     { type: 'PolicyRelease', rows: 1, fields: { hash: 'WRITTEN', version: 'WRITTEN' }, subjects: [] },
-    decision.ruleIds,
+    decision,
   );
 }

@@ -26,6 +26,7 @@ export interface Page {
 export type FetchedRow = Row & {
   readonly subject_id: string | null;
   readonly subject_reference: string | null;
+  readonly row_version: number;
   readonly parent_id?: string;
 };
 
@@ -121,8 +122,13 @@ export class Reader {
     return row ?? null;
   }
 
-  /** Rows that the permission covers and whose blind index equals this one. A truncated index may match others: the caller compares the opened value. */
-  async byIndex(permission: Decision, column: string, index: Buffer, limit: number): Promise<FetchedRow[]> {
+  /** Rows that the permission covers and whose blind index equals one of these. A truncated index may match others: the caller compares the opened value. */
+  async byIndex(
+    permission: Decision,
+    column: string,
+    indexes: readonly Buffer[],
+    limit: number,
+  ): Promise<FetchedRow[]> {
     const parameters = new Parameters();
     const { bind } = parameters;
     const permitted = permission.rowPredicate(this.aliases, bind, this.context);
@@ -130,7 +136,7 @@ export class Reader {
       this.tenant,
       parameters.statement(
         `SELECT ${this.selected(parameters)} FROM ${fromClause(this.noun)} WHERE ${this.visible(parameters)} ` +
-          `AND ${permitted} AND s.${column} = ${bind(index)}::bytea ORDER BY s.id LIMIT ${bind(limit)}`,
+          `AND ${permitted} AND s.${column} = ANY(${bind(indexes)}::bytea[]) ORDER BY s.id LIMIT ${bind(limit)}`,
       ),
     );
   }

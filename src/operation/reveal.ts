@@ -68,6 +68,7 @@ async function reveal(scope: Scope, { type, id, fieldSet }: RevealArguments): Pr
     scope.document.know(row.subject_reference, row.subject_id);
   }
   scope.alone.rules.push(...[...decision.ruleIds].sort());
+  scope.alone.consents.push(...decision.consents);
   scope.alone.accesses.push({
     type,
     rows: 1,

@@ -1,5 +1,5 @@
 import type { Actor } from '../kernel/actor.js';
-import { dayIn } from '../kernel/clock.js';
+import { dayIn, yearEverywhere } from '../kernel/clock.js';
 import { registry, type FactDeclaration, type NounDeclaration } from '../kernel/attribute.js';
 import type { Aliases, Bind, PolicyContext } from '../policy/decision.js';
 
@@ -60,17 +60,30 @@ export function newFacts(
   columns: Readonly<Record<string, unknown>>,
   actor: Actor,
   scopes: readonly string[],
+  now: Date,
 ): Facts {
   const facts: Facts = {};
   for (const fact of noun.facts) {
     if (fact.source === 'today') facts[fact.name] = false;
+    else if (fact.source === 'age') facts[fact.name] = isOfAge(columns[fact.column], fact.years, now);
     else if (fact.source === 'consent') for (const scope of scopes) facts[`${fact.name}.${scope}`] = 'NONE';
     else if (fact.source === 'column') facts[fact.name] = columns[fact.column];
-    else if (fact.source === 'granted')
-      facts[fact.name] = meets(`${columns[fact.patient]}:${columns[fact.column]}`, actor[fact.actorAttribute]);
+    else if (fact.source === 'granted') facts[fact.name] = meets(grantsOf(fact, columns), actor[fact.actorAttribute]);
     else facts[fact.name] = meets(columns[fact.column], actor[fact.actorAttribute]);
   }
   return facts;
+}
+
+/** Whether so many years have surely passed since a year. Not where there is none. */
+export function isOfAge(year: unknown, years: number, now: Date): boolean {
+  return typeof year === 'number' && year < yearEverywhere(now) - years;
+}
+
+/** The grants of which each opens the row. */
+function grantsOf(fact: FactDeclaration & { source: 'granted' }, columns: Readonly<Record<string, unknown>>): string[] {
+  const pair = `${columns[fact.patient]}:${columns[fact.column]}`;
+  const visit = fact.visit === undefined ? null : (columns[fact.visit] ?? null);
+  return visit === null ? [pair] : [pair, `${pair}:${visit}`];
 }
 
 function meets(value: unknown, list: readonly string[]): boolean {
@@ -94,7 +107,12 @@ function expression(fact: SimpleFact, alias: string, actor: Actor, bind: Bind, c
   if (fact.source === 'listed') return `(${alias}.${fact.column} = ANY(${bind(actor[fact.actorAttribute])}::uuid[]))`;
   if (fact.source === 'granted') {
     const pair = `${alias}.${fact.patient}::text || ':' || ${alias}.${fact.column}`;
-    return `(${pair} = ANY(${bind(actor[fact.actorAttribute])}::text[]))`;
+    const list = `${bind(actor[fact.actorAttribute])}::text[]`;
+    if (fact.visit === undefined) return `(${pair} = ANY(${list}))`;
+    return `(${pair} = ANY(${list}) OR coalesce(${pair} || ':' || ${alias}.${fact.visit}::text = ANY(${list}), FALSE))`;
+  }
+  if (fact.source === 'age') {
+    return `COALESCE(${alias}.${fact.column} < ${bind(yearEverywhere(context.now) - fact.years)}::integer, FALSE)`;
   }
   const { start, end } = dayIn(context.timeZone, context.now);
   return (

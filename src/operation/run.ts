@@ -4,13 +4,17 @@ import { databaseFault } from '../persistence/sqlstate.js';
 import type { BegunRead, Document } from './document.js';
 import { asFailure } from './failures.js';
 import { IdempotencyStore, type IdempotentRequest } from './idempotency.store.js';
+import { noteDemanded } from './obligations.js';
 import type { AnyOperation, OperationDefinition } from './operation.js';
 import { Scope } from './scope.js';
 import type { Selection } from './selection.js';
+import type { RecordDraft } from '../ledger/record.js';
+import type { Decision } from '../policy/decision.js';
 import type { DecidingPolicy } from '../policy/shadow.js';
 import type { DoorServices, ScopeServices } from './services.js';
 import { askedFor, StepUp } from './step-up.js';
 import { Reading, type View } from './view.js';
+import type { Grounds } from './write-record.js';
 import { versionConflict, type Writing } from './writing.js';
 
 /**
@@ -37,16 +41,19 @@ export class Operations {
     selection: Selection,
   ): Promise<Result> {
     let begun: BegunRead | null = null;
+    let scope: Scope | null = null;
+    let decision: Decision | null = null;
     try {
       const services = this.servicesOf(document);
       const purpose = this.purpose(document, services.policy);
-      const scope = new Scope(services, document, purpose, selection);
-      const decision = scope.decide(operation.action, operation.type);
+      scope = new Scope(services, document, purpose, selection);
+      decision = scope.decide(operation.action, operation.type);
       if (!decision.allowed && operation.refusal === 'HIDDEN') {
         document.hide(operation, new Reading(registry.noun(operation.type), decision.shape, selection).pattern(0));
         return null as Result;
       }
       if (!decision.allowed) throw this.refused(operation);
+      noteDemanded(decision.obligations, scope.demanded);
       const stepUp = decision.obligations.find((one) => one.type === 'stepUp');
       if (stepUp !== undefined) {
         if (!operation.continues) await this.stepUp.demand(operation, scope, input, stepUp.maxAge);
@@ -55,14 +62,14 @@ export class Operations {
       scope.recordedAlone = operation.alone || operation.mode === 'write';
       if (operation.alone) return await this.readAlone(operation, scope, input);
       if (operation.mode === 'read') {
-        begun = document.beginRead(operation, services.policy.hash, decision.ruleIds, input);
+        begun = document.beginRead(operation, services.policy.hash, decision, input, scope.demanded);
         return await operation.handler(scope, input);
       }
       return await this.write(operation, scope, input);
     } catch (error) {
       const failure = asFailure(error, operation.mode);
       if (begun !== null) document.refuseRead(begun);
-      this.recordRefusal(operation, document, failure, input);
+      this.recordRefusal(operation, document, failure, input, saidOf(decision, scope));
       throw failure;
     }
   }
@@ -78,7 +85,9 @@ export class Operations {
     const { name, kind } = operation;
     const draft = { operation: name, kind, outcome: 'success', code: null, accesses: alone.accesses } as const;
     const asked = { operation, input: { ...Object(input), reason: document.facts.reason } as unknown };
-    document.record({ ...document.frame(), policy: services.policy.hash, rules: alone.rules, ...draft }, [asked]);
+    const { rules, consents } = alone;
+    const said = { policy: services.policy.hash, rules, consents, obligations: [...scope.demanded].sort() };
+    document.record({ ...document.frame(), ...said, ...draft }, [asked]);
     return result;
   }
 
@@ -173,6 +182,8 @@ export class Operations {
       ...scope.document.frame(),
       policy: policy.hash,
       rules: [...writing.record.rules].sort(),
+      consents: [...writing.record.consents].sort(),
+      obligations: [...scope.demanded].sort(),
       operation: operation.name,
       kind: operation.kind,
       outcome: 'success',
@@ -209,7 +220,7 @@ export class Operations {
 
   /** The answer to a repeated creation: what it created, read again under today's decision. */
   private async repeat(operation: AnyOperation, scope: Scope, id: string, input: unknown): Promise<View> {
-    const begun = scope.document.beginRead(operation, scope.services.policy.hash, [], input);
+    const begun = scope.document.beginRead(operation, scope.services.policy.hash, NO_GROUNDS, input);
     try {
       return await scope.made(operation.type, id);
     } catch (error) {
@@ -230,14 +241,22 @@ export class Operations {
   }
 
   /** A write that found nothing to change was done all the same. */
-  private recordNothing(operation: AnyOperation, { document, services }: Scope, input: unknown): void {
+  private recordNothing(operation: AnyOperation, { document, services, demanded }: Scope, input: unknown): void {
     const { name, kind } = operation;
     const policy = services.policy.hash;
     const done = { operation: name, kind, outcome: 'success', code: null, accesses: [] } as const;
-    document.record({ ...document.frame(), policy, ...done }, [{ operation, input }]);
+    const obligations = [...demanded].sort();
+    document.record({ ...document.frame(), policy, obligations, ...done }, [{ operation, input }]);
   }
 
-  private recordRefusal(operation: AnyOperation, document: Document, failure: Failure, input: unknown): void {
+  /** Rules are those of the refused operation alone: where there are none, no rule permits it. */
+  private recordRefusal(
+    operation: AnyOperation,
+    document: Document,
+    failure: Failure,
+    input: unknown,
+    said: Pick<RecordDraft, 'rules' | 'consents' | 'obligations'>,
+  ): void {
     if (document.actor === null) return;
     const draft = {
       ...document.frame(),
@@ -247,9 +266,18 @@ export class Operations {
       outcome: DENIALS.has(failure.code) ? 'denied' : 'failed',
       code: failure.options.recordedAs ?? failure.code,
       accesses: [],
+      ...said,
     } as const;
     document.record(draft, [{ operation, input }]);
   }
+}
+
+const NO_GROUNDS: Grounds = { ruleIds: [], consents: [] };
+
+/** What a record says of the decision that was refused, or that let through what was refused later. */
+function saidOf(decision: Decision | null, scope: Scope | null) {
+  const { ruleIds, consents } = decision?.allowed === true ? decision : NO_GROUNDS;
+  return { rules: [...ruleIds].sort(), consents, obligations: [...(scope?.demanded ?? [])].sort() };
 }
 
 const DENIALS = new Set([

@@ -8,6 +8,7 @@ import type { Decision, PolicyAction, PolicyContext } from '../policy/decision.j
 import { Connection } from './connection.js';
 import { Cursors } from './cursor.js';
 import type { Document } from './document.js';
+import { sealAddress } from './noun-table.js';
 import { refuseUnmet } from './obligations.js';
 import { pageSize, positionOf, Reader } from './reader.js';
 import type { FetchedRow, ListArguments, Page, PageArguments } from './reader.js';
@@ -18,7 +19,8 @@ import { publicShape, Reading, type Circumstances, type View } from './view.js';
 import { Writing } from './writing.js';
 
 const STANDARD_PAGE = 20;
-const LARGEST_MATCH = 20;
+/** Rows that share an index: a few by chance, more where many have one number. With so many, a lookup answers none. */
+const LARGEST_MATCH = 200;
 const readings = new WeakMap<Decision['shape'], Map<string, Reading>>();
 
 /** Told to nobody but those who would see the row: to others it would tell that there is one. */
@@ -39,7 +41,9 @@ export class Scope {
   /** Set by the door alone: the operation has a record that is about nothing else. */
   recordedAlone = false;
   /** What the record of a read that is recorded alone says of it. */
-  readonly alone: { accesses: Access[]; rules: string[] } = { accesses: [], rules: [] };
+  readonly alone = { accesses: [] as Access[], rules: [] as string[], consents: [] as string[] };
+  /** Obligations that the decisions of the operation demanded, for its record. */
+  readonly demanded = new Set<string>();
   private writingUnit: Writing | null = null;
 
   constructor(
@@ -59,11 +63,11 @@ export class Scope {
     return { now: this.now, country: this.actor.country };
   }
 
-  /** A decision whose obligations are met. An obligation that this code does not know is not met. */
-  obliged(action: PolicyAction, type: string): Decision {
+  /** A decision whose obligations are met. An unknown one is not. `smallestGroup`: people of each number that is shown, and no rows. */
+  obliged(action: PolicyAction, type: string, smallestGroup: number | null = null): Decision {
     const decision = this.decide(action, type);
-    const { steppedUp, recordedAlone, document } = this;
-    refuseUnmet(decision.obligations, { steppedUp, recordedAlone, reason: document.facts.reason });
+    const { steppedUp, recordedAlone, demanded, document } = this;
+    refuseUnmet(decision.obligations, { ...document.facts, steppedUp, recordedAlone, smallestGroup, demanded });
     return decision;
   }
 
@@ -173,12 +177,12 @@ export class Scope {
       );
     }
     await this.services.limits.take(this.actor, `lookup:${type}`, permission, this.now);
-    const index = this.services.vault.blindIndex(this.actor.tenant, `${type}.${field}`, normalised);
+    const indexes = this.services.vault.blindIndexes(this.actor.tenant, `${type}.${field}`, normalised);
     const reading = this.reading(type);
     const candidates = await this.reader(reading, [sealedColumn(attribute.group)]).byIndex(
       decision,
       attribute.blindIndex,
-      index,
+      indexes,
       LARGEST_MATCH,
     );
     await this.loadKeys(candidates);
@@ -187,7 +191,8 @@ export class Scope {
       return typeof opened === 'string' && matches(opened);
     });
     const [row, ...others] = found;
-    if (row === undefined || others.length > 0) throw notFound(others.length > 0 ? 'AMBIGUOUS' : undefined);
+    const ambiguous = others.length > 0 || candidates.length === LARGEST_MATCH;
+    if (row === undefined || ambiguous) throw notFound(ambiguous ? 'AMBIGUOUS' : undefined);
     const [view] = await this.show(reading, [row]);
     if (view === undefined) throw notFound();
     return view;
@@ -259,7 +264,8 @@ export class Scope {
   private async loadKeys(rows: readonly FetchedRow[]): Promise<void> {
     const subjects = new Set<string>();
     for (const row of rows) if (row.subject_id !== null) subjects.add(row.subject_id);
-    if (subjects.size > 0) await this.services.vault.loadSubjectKeys(this.actor.tenant, [...subjects]);
+    if (subjects.size === 0) return;
+    await this.services.vault.loadSubjectKeys(this.actor.tenant, [...subjects], this.document.keyUse);
   }
 
   private async show(reading: Reading, rows: readonly FetchedRow[]): Promise<View[]> {
@@ -277,22 +283,17 @@ export class Scope {
     const subjects = rows.map((row) => row.subject_id);
     const counting = volume === null ? null : volumes.count(this.actor, subjects, volume, this.now);
     if (counting !== null) await counting;
-    await this.loadKeys(rows);
+    await this.loadKeys(rows.filter((row) => reading.pattern(row.bits).groups.length > 0));
     const { circumstances } = this;
     return rows.map((row) => {
-      const address = {
-        tenant: this.actor.tenant,
-        type: reading.noun.type,
-        rowId: row.id,
-        subjectId: row.subject_id ?? '',
-      };
+      const address = sealAddress(this.actor.tenant, reading.noun.type, row);
       return reading.show(row, address, this.services.vault, circumstances);
     });
   }
 
   private openSealed(type: string, row: FetchedRow, group: DataGroup): Record<string, unknown> {
     const sealed = row[sealedColumn(group)];
-    const address = { tenant: this.actor.tenant, type, rowId: row.id, subjectId: row.subject_id ?? '' };
+    const address = sealAddress(this.actor.tenant, type, row);
     return sealed instanceof Buffer ? this.services.vault.open(address, group, sealed) : {};
   }
 }

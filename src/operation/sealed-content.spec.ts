@@ -1,5 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { createSecretKey, randomBytes } from 'node:crypto';
+import { TEST_USE } from '../../test/support/memory-vault.js';
 import { newReference } from '../kernel/identifier.js';
 import type { BlobStore } from '../persistence/blob-store.js';
 import type { Vault } from '../vault/vault.js';
@@ -36,11 +37,11 @@ function keys(): Vault & { erase(subjectId: string): void } {
   const vault = {
     loadSubjectKeys: () => Promise.resolve(),
     hasSubjectKey: (_tenant: string, subjectId: string) => !erased.has(subjectId),
-    subjectStreamKey: (...names: string[]) => {
-      const name = names.join(' ');
+    subjectStreamKey: (tenant: string, subjectId: string, label: string) => {
+      const name = [tenant, subjectId, label].join(' ');
       const key = known.get(name) ?? createSecretKey(randomBytes(32));
       known.set(name, key);
-      return key;
+      return { keyId: 1, key };
     },
     erase: (subjectId: string) => erased.add(subjectId),
   };
@@ -58,7 +59,7 @@ async function* pieces(bytes: Buffer, size: number, asked?: (at: number) => void
 
 async function read(contents: SealedContents, from: ContentPlace): Promise<Buffer> {
   const found: Buffer[] = [];
-  for await (const bytes of contents.open(from)) found.push(bytes);
+  for await (const bytes of contents.open(from, TEST_USE)) found.push(bytes);
   return Buffer.concat(found);
 }
 
@@ -68,7 +69,7 @@ describe('SealedContents', () => {
     const contents = new SealedContents(keys(), blobs, 1_000);
     const bytes = randomBytes(300_000);
     const at = place();
-    await contents.keep(at, pieces(bytes, 10_000));
+    await contents.keep(at, pieces(bytes, 10_000), TEST_USE);
     expect((await read(contents, at)).equals(bytes)).toBe(true);
     const stored = blobs.blobs.get(at.name) ?? [];
     expect(Buffer.concat(stored).includes(bytes.subarray(0, 32))).toBe(false);
@@ -89,7 +90,7 @@ describe('SealedContents', () => {
     const blobs = new MemoryBlobs(() => new Promise((resolve) => setImmediate(resolve)));
     const contents = new SealedContents(keys(), blobs, 1_000);
     const source = pieces(randomBytes(3_000_000), 5_000, (at) => (most = Math.max(most, at - blobs.taken)));
-    await contents.keep(place(), source);
+    await contents.keep(place(), source, TEST_USE);
     expect(most).toBeLessThan(200_000);
   });
 
@@ -97,9 +98,9 @@ describe('SealedContents', () => {
     const vault = keys();
     const contents = new SealedContents(vault, new MemoryBlobs(), 1_000);
     const at = place();
-    await contents.keep(at, pieces(Buffer.from('x'), 1));
+    await contents.keep(at, pieces(Buffer.from('x'), 1), TEST_USE);
     vault.erase('p1');
     await expect(read(contents, at)).rejects.toMatchObject({ code: 'GONE' });
-    await expect(contents.keep(place(), pieces(Buffer.from('x'), 1))).rejects.toMatchObject({ code: 'GONE' });
+    await expect(contents.keep(place(), pieces(Buffer.from('x'), 1), TEST_USE)).rejects.toMatchObject({ code: 'GONE' });
   });
 });

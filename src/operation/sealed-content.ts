@@ -1,7 +1,9 @@
 import { Failure } from '../kernel/failure.js';
 import type { BlobStore } from '../persistence/blob-store.js';
 import { openFrames, sealFrames } from '../vault/sealed-stream.js';
-import type { Vault } from '../vault/vault.js';
+import type { KeyUse, Vault } from '../vault/vault.js';
+
+const HEAD_BYTES = 4;
 
 /** Where the content of a row belongs. It opens nowhere else. */
 export interface ContentPlace {
@@ -27,24 +29,58 @@ export class SealedContents {
   ) {}
 
   /** Seals the source and stores it, whole or not at all. Reads it as fast as the store takes it. */
-  async keep(place: ContentPlace, source: AsyncIterable<Uint8Array>): Promise<void> {
-    await this.blobs.put(place.name, sealFrames(await this.key(place), contextOf(place), source));
+  async keep(place: ContentPlace, source: AsyncIterable<Uint8Array>, use: KeyUse): Promise<void> {
+    await this.load(place, use);
+    const { keyId, key } = this.vault.subjectStreamKey(place.tenant, place.subjectId, place.row);
+    await this.blobs.put(place.name, headed(keyId, sealFrames(key, contextOf(place), source)));
   }
 
   /** The bytes, each checked before it is given out. Throws INTEGRITY_FAILED where the stored ones are not those that were kept. */
-  async *open(place: ContentPlace): AsyncGenerator<Buffer> {
-    yield* openFrames(await this.key(place), contextOf(place), this.blobs.get(place.name));
+  async *open(place: ContentPlace, use: KeyUse): AsyncGenerator<Buffer> {
+    await this.load(place, use);
+    const { keyId, frames } = await withoutHead(this.blobs.get(place.name));
+    const { key } = this.vault.subjectStreamKey(place.tenant, place.subjectId, place.row, keyId);
+    yield* openFrames(key, contextOf(place), frames);
   }
 
   async discard(place: ContentPlace): Promise<void> {
     await this.blobs.delete(place.name);
   }
 
-  private async key({ tenant, subjectId, row }: ContentPlace) {
-    await this.vault.loadSubjectKeys(tenant, [subjectId]);
-    if (this.vault.hasSubjectKey(tenant, subjectId)) return this.vault.subjectStreamKey(tenant, subjectId, row);
+  private async load({ tenant, subjectId }: ContentPlace, use: KeyUse): Promise<void> {
+    await this.vault.loadSubjectKeys(tenant, [subjectId], use);
+    if (this.vault.hasSubjectKey(tenant, subjectId)) return;
     throw new Failure('GONE', 'The content was erased.', 'It cannot be restored.');
   }
+}
+
+/** What is stored: which version of the subject's key it is sealed with (4 bytes, big-endian), then the frames. */
+async function* headed(keyId: number, frames: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  const head = Buffer.alloc(HEAD_BYTES);
+  head.writeUInt32BE(keyId);
+  yield head;
+  yield* frames;
+}
+
+async function withoutHead(
+  stored: AsyncIterable<Uint8Array>,
+): Promise<{ readonly keyId: number; readonly frames: AsyncIterable<Uint8Array> }> {
+  const pieces = stored[Symbol.asyncIterator]();
+  let bytes = Buffer.alloc(0);
+  while (bytes.length < HEAD_BYTES) {
+    const { done, value } = await pieces.next();
+    if (done === true) break;
+    bytes = Buffer.concat([bytes, value]);
+  }
+  return {
+    keyId: bytes.length < HEAD_BYTES ? 0 : bytes.readUInt32BE(),
+    frames: after(bytes.subarray(HEAD_BYTES), pieces),
+  };
+}
+
+async function* after(first: Uint8Array, rest: AsyncIterator<Uint8Array>): AsyncGenerator<Uint8Array> {
+  if (first.length > 0) yield first;
+  for (let next = await rest.next(); next.done !== true; next = await rest.next()) yield next.value;
 }
 
 function contextOf({ tenant, subjectId, row, name }: ContentPlace): string {

@@ -1,8 +1,8 @@
-import { registry, type AttributeDeclaration, type DataGroup, type NounDeclaration } from '../kernel/attribute.js';
+import { registry, type DataGroup, type NounDeclaration } from '../kernel/attribute.js';
 import { sealedColumn } from '../persistence/attribute.js';
 import type { SubjectKeyRow } from '../vault/vault.js';
 import { facet } from './facet.js';
-import type { Facts } from './row-facts.js';
+import { isOfAge, type Facts } from './row-facts.js';
 
 type Values = Readonly<Record<string, unknown>>;
 
@@ -44,6 +44,9 @@ export function subjectKeyRow(key: SubjectKeyRow): Record<string, unknown> {
     tenant_id: key.tenantId,
     subject_id: key.subjectId,
     key_id: key.keyId,
+    subject_reference: key.reference,
+    state: key.state,
+    wrap_key_id: key.wrapKeyId,
     wrapped: key.wrapped,
     commitment: key.commitment,
   };
@@ -62,6 +65,15 @@ export function sealedGroups(noun: NounDeclaration, values: Values): Map<DataGro
   return groups;
 }
 
+function sealedGroupsOf(noun: NounDeclaration): Set<DataGroup> {
+  return new Set([...noun.attributes.values()].filter((one) => one.sealed).map((one) => one.group));
+}
+
+/** The columns of a noun's sealed values. */
+export function sealedColumns(noun: NounDeclaration): string[] {
+  return [...sealedGroupsOf(noun)].map(sealedColumn);
+}
+
 /** Opens every sealed group of a row, for a write that merges into them. */
 export function openAll(
   noun: NounDeclaration,
@@ -69,10 +81,7 @@ export function openAll(
   open: (group: DataGroup, sealed: Buffer) => Values,
 ): Record<string, unknown> {
   const opened: Record<string, unknown> = {};
-  const groups = new Set(
-    [...noun.attributes.values()].filter((one) => one.sealed).map((one: AttributeDeclaration) => one.group),
-  );
-  for (const group of groups) {
+  for (const group of sealedGroupsOf(noun)) {
     const sealed = row[sealedColumn(group)];
     if (sealed instanceof Buffer) Object.assign(opened, open(group, sealed));
   }
@@ -99,9 +108,12 @@ export function changedValues(
 }
 
 /** The facts that a change of columns changes. */
-export function changedFacts(noun: NounDeclaration, columns: Values): Facts {
+export function changedFacts(noun: NounDeclaration, columns: Values, now: Date): Facts {
   const facts: Facts = {};
-  for (const fact of noun.facts)
+  for (const fact of noun.facts) {
     if (fact.source === 'column' && fact.column in columns) facts[fact.name] = columns[fact.column];
+    else if (fact.source === 'age' && fact.column in columns)
+      facts[fact.name] = isOfAge(columns[fact.column], fact.years, now);
+  }
   return facts;
 }

@@ -6,6 +6,7 @@ import type { LedgerReader } from '../ledger/reader.js';
 import type { LedgerWriter } from '../ledger/writer.js';
 import type { Database } from '../persistence/database.js';
 import type { Policies } from '../policy/policies.js';
+import type { ProofDesk } from '../policy/proof-desk.js';
 import type { DecidingPolicy } from '../policy/shadow.js';
 import type { Vault } from '../vault/vault.js';
 import type { AccessVolume } from './access-volume.store.js';
@@ -21,6 +22,7 @@ export interface ScopeServices {
   readonly policy: DecidingPolicy;
   /** Which policies are in force now, for whoever puts others in force. */
   readonly policies: Policies;
+  readonly proofs: ProofDesk;
   readonly vault: Vault;
   readonly ledger: LedgerWriter;
   readonly clock: Clock;

@@ -114,6 +114,7 @@ export class Sessions {
         actor: actor.reference,
         role: actor.role,
         session: actor.sessionId,
+        acr: actor.acr,
       } as const;
       document.record(draft, asked);
       return signedIn;

@@ -1,7 +1,7 @@
 import { registry, type NounDeclaration } from '../kernel/attribute.js';
 import { sealedColumn } from '../persistence/attribute.js';
 import type { Vault } from '../vault/vault.js';
-import { aliasesOf, fromClause, subjectColumns } from './noun-table.js';
+import { aliasesOf, fromClause, sealAddress, subjectColumns } from './noun-table.js';
 import { Parameters } from './parameters.js';
 import { factColumns } from './row-facts.js';
 import type { Scope } from './scope.js';
@@ -54,12 +54,6 @@ export class StoredRow {
     if (column !== null) return this.row[column] ?? null;
     const sealed = this.row[sealedColumn(group)];
     if (!(sealed instanceof Buffer)) return null;
-    const address = {
-      tenant: this.tenant,
-      type: this.noun.type,
-      rowId: String(this.row['id']),
-      subjectId: this.subjectId,
-    };
-    return this.vault.open(address, group, sealed)[field] ?? null;
+    return this.vault.open(sealAddress(this.tenant, this.noun.type, this.row), group, sealed)[field] ?? null;
   }
 }

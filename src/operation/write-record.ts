@@ -1,5 +1,9 @@
 import type { Access } from '../ledger/record.js';
+import type { Decision } from '../policy/decision.js';
 import type { RowChange } from './detail-text.js';
+
+/** What a record says of the rules behind it. */
+export type Grounds = Pick<Decision, 'ruleIds' | 'consents'>;
 
 /**
  * What the record of a unit says: rows and fields that it wrote, of whom and under which rules. Beside it the old and new
@@ -7,12 +11,13 @@ import type { RowChange } from './detail-text.js';
  */
 export class WriteRecord {
   readonly rules = new Set<string>();
+  readonly consents = new Set<string>();
   readonly changes: RowChange[] = [];
   private readonly written = new Map<string, { rows: number; fields: Set<string>; subjects: Set<string> }>();
   private readonly others: Access[] = [];
 
   /** Notes one row. `reference` is empty where it is nobody's. */
-  note(change: RowChange, fields: readonly string[], reference: string, rules: readonly string[]): void {
+  note(change: RowChange, fields: readonly string[], reference: string, grounds: Grounds): void {
     const { type } = change;
     const noted = this.written.get(type) ?? { rows: 0, fields: new Set<string>(), subjects: new Set<string>() };
     noted.rows += 1;
@@ -20,13 +25,18 @@ export class WriteRecord {
     if (reference !== '') noted.subjects.add(reference);
     this.written.set(type, noted);
     this.changes.push(change);
-    for (const rule of rules) this.rules.add(rule);
+    this.decided(grounds);
   }
 
   /** Notes what a unit does to something else than rows of nouns. */
-  noteOther(access: Access, rules: readonly string[]): void {
+  noteOther(access: Access, grounds: Grounds): void {
     this.others.push(access);
-    for (const rule of rules) this.rules.add(rule);
+    this.decided(grounds);
+  }
+
+  private decided({ ruleIds, consents }: Grounds): void {
+    for (const rule of ruleIds) this.rules.add(rule);
+    for (const scope of consents) this.consents.add(scope);
   }
 
   accesses(): Access[] {

@@ -4,10 +4,11 @@ import { isId, newId, newReference } from '../kernel/identifier.js';
 import type { RecordDraft } from '../ledger/record.js';
 import { sealedColumn } from '../persistence/attribute.js';
 import type { Decision, PolicyAction } from '../policy/decision.js';
-import { applyMask } from '../policy/mask.js';
 import type { RowChange } from './detail-text.js';
-import { checkInput, maskedValue } from './input.js';
+import { checkInput } from './input.js';
+import { refuseEcho } from './masked-echo.js';
 import { asParent, newFacts, readFacts, type Facts } from './row-facts.js';
+import { sealAddress } from './noun-table.js';
 import type { AnyOperation } from './operation.js';
 import type { Scope } from './scope.js';
 import {
@@ -16,13 +17,15 @@ import {
   changedValues,
   openAll,
   plainColumns,
+  sealedColumns,
   sealedGroups,
   subjectKeyRow,
 } from './sealed-row.js';
 import { fetchStored, StoredRow } from './stored-row.js';
 import { Unit } from './unit.js';
-import { maskFacts, publicShape, Reading, type Pattern, type Row, type View } from './view.js';
+import { publicShape, Reading, type Pattern, type Row, type View } from './view.js';
 import { WriteRecord } from './write-record.js';
+import type { SubjectKeyRow } from '../vault/vault.js';
 
 /** The patient that a write concerns: key, name in the ledger, and the facts that child policies inherit. */
 export interface Subject {
@@ -32,6 +35,8 @@ export interface Subject {
 }
 export interface CreateOptions {
   readonly subject?: Subject;
+  /** Of a row that is a subject of its own: see `Writing.newSubject`. */
+  readonly key?: SubjectKeyRow;
   /** Normalised texts of the fields that have a blind index. */
   readonly indexed?: Readonly<Record<string, string | null>>;
   /** Columns without a class: labels, references, source keys. Set by the domain, never by a client. */
@@ -61,8 +66,8 @@ export class Writing {
     readonly pattern: Pattern;
     readonly reference: string | null;
     readonly subjectId: string;
-    readonly rules: readonly string[];
   }[] = [];
+  private readonly grounds = { ruleIds: [] as string[], consents: [] as string[] };
   /** What the record of this unit says of a file. */
   detail: RecordDraft['detail'];
   /** What a caller hears whose change came second, where that is more than another version. */
@@ -73,9 +78,14 @@ export class Writing {
   /** Notes in the document what the answers show. Once the unit is committed: before that, nobody sees them. */
   showAnswers(operation: AnyOperation): void {
     const { document, services } = this.scope;
-    const rules = this.answers.flatMap((answer) => answer.rules);
-    if (this.answers.length > 0) document.beginRead(operation, services.policy.hash, rules);
+    if (this.answers.length > 0) document.beginRead(operation, services.policy.hash, this.grounds);
     for (const { pattern, reference, subjectId } of this.answers) document.gather(pattern, reference, subjectId);
+  }
+
+  /** Id, name in the ledger and key for a row that is a subject of its own, to be created by this unit. */
+  newSubject(): Promise<SubjectKeyRow> {
+    const { actor, services, now } = this.scope;
+    return services.vault.createSubjectKey(actor.tenant, newId(now.getTime()), newReference());
   }
 
   /** Stages a new row. FORBIDDEN when the policy does not let the actor write one of the fields or make such a row. */
@@ -84,27 +94,28 @@ export class Writing {
     const noun = registry.noun(type);
     const decision = this.permission('create', type);
     const checked = this.checked(noun, decision, values);
-    const id = newId(now.getTime());
     const isSubject = noun.subject === 'self';
-    const reference = isSubject ? newReference() : (options.subject?.reference ?? '');
+    const id = isSubject ? newSubject(options).subjectId : newId(now.getTime());
+    const reference = isSubject ? newSubject(options).reference : (options.subject?.reference ?? '');
     const subjectId = isSubject ? id : (options.subject?.id ?? '');
     const row: Record<string, unknown> = { id, tenant_id: actor.tenant };
-    if (noun.attributes.has('version')) row['version'] = 1;
+    const version = noun.attributes.has('version') ? 1 : 0;
+    if (version > 0) row['version'] = version;
     if (noun.attributes.has('createdAt')) row['created_at'] = now;
     if (isSubject) Object.assign(row, { subject_reference: reference, care_team_ids: [] });
     if (typeof noun.subject === 'object') row[noun.subject.foreignKey] = subjectId;
-    if (isSubject) this.unit.insert('subject_key', subjectKeyRow(services.vault.createSubjectKey(actor.tenant, id)));
+    if (isSubject) this.unit.insert('subject_key', subjectKeyRow(newSubject(options)));
     Object.assign(
       row,
       options.internal,
       plainColumns(noun, checked, checked, actor.country),
       this.indexes(type, options.indexed),
     );
-    const address = { tenant: actor.tenant, type, rowId: id, subjectId };
+    const address = { tenant: actor.tenant, type, rowId: id, version, subjectId };
     for (const [group, members] of sealedGroups(noun, checked)) {
       row[sealedColumn(group)] = services.vault.seal(address, group, members);
     }
-    const facts = { ...newFacts(noun, row, actor, services.policy.consentScopes), ...options.subject?.facts };
+    const facts = { ...newFacts(noun, row, actor, services.policy.consentScopes, now), ...options.subject?.facts };
     if (!decision.matches(facts)) throw this.refusal(type, options.subject);
     this.unit.insert(noun.table, row);
     if (noun.maintains !== null && options.subject !== undefined) {
@@ -132,25 +143,22 @@ export class Writing {
     const { row: current, facts: before } = await this.found(type, id);
     if (!decision.matches(before)) throw this.refusal(type, undefined);
     if (current['version'] !== version) throw versionConflict(type);
-    const address = { tenant: actor.tenant, type, rowId: id, subjectId: String(current['subject_id']) };
-    await services.vault.loadSubjectKeys(actor.tenant, [address.subjectId]);
+    const address = sealAddress(actor.tenant, type, current);
+    await services.vault.loadSubjectKeys(actor.tenant, [address.subjectId], this.scope.document.keyUse);
     const opened = openAll(noun, current, (group, sealed) => services.vault.open(address, group, sealed));
-    this.refuseEcho(noun, before, { ...current, ...opened }, checked);
+    refuseEcho(this.scope, noun, before, { ...current, ...opened }, checked);
     const merged = { ...opened, ...checked };
     const columns: Record<string, unknown> = {
       ...plainColumns(noun, merged, checked, actor.country),
       ...this.indexes(type, options.indexed),
     };
-    const sealed = Object.keys(checked)
-      .map((field) => registry.attribute(type, field))
-      .filter((one) => one.sealed);
-    const touched = new Set(sealed.map((attribute) => attribute.group));
-    const groups = sealedGroups(noun, merged);
-    for (const group of touched) {
-      const members = groups.get(group);
-      columns[sealedColumn(group)] = members === undefined ? null : services.vault.seal(address, group, members);
+    // Every group, because each is bound to the version that the row has after this change.
+    const next = { ...address, version: version + 1 };
+    for (const column of sealedColumns(noun)) if (current[column] !== null) columns[column] = null;
+    for (const [group, members] of sealedGroups(noun, merged)) {
+      columns[sealedColumn(group)] = services.vault.seal(next, group, members);
     }
-    const after = { ...before, ...changedFacts(noun, columns) };
+    const after = { ...before, ...changedFacts(noun, columns, this.scope.now) };
     if (!decision.matches(after)) throw this.refusal(type, undefined);
     this.unit.update(noun.table, { tenant: actor.tenant, id, version }, columns);
     const owner = { reference: String(current['subject_reference']), subjectId: address.subjectId };
@@ -178,16 +186,17 @@ export class Writing {
    */
   async subject(type: string, id: string, unseen = false): Promise<Subject> {
     const { row, facts } = await this.found(type, id, unseen);
-    await this.scope.services.vault.loadSubjectKeys(this.scope.actor.tenant, [id]);
+    const { services, actor, document } = this.scope;
+    await services.vault.loadSubjectKeys(actor.tenant, [id], document.keyUse);
     return { id, reference: String(row['subject_reference']), facts: asParent(facts) };
   }
 
   /** The row as it is stored, for a rule of the domain. One that the caller may not see is told like a missing one. */
   async stored(type: string, id: string): Promise<StoredRow> {
     const { row } = await this.found(type, id);
-    const { actor, services } = this.scope;
+    const { actor, document, services } = this.scope;
     const stored = new StoredRow(services.vault, actor.tenant, registry.noun(type), row);
-    await services.vault.loadSubjectKeys(actor.tenant, [stored.subjectId]);
+    await services.vault.loadSubjectKeys(actor.tenant, [stored.subjectId], document.keyUse);
     return stored;
   }
 
@@ -241,8 +250,8 @@ export class Writing {
     return blindIndexes(type, texts, (attribute, text) => vault.blindIndex(this.scope.actor.tenant, attribute, text));
   }
 
-  private note(change: RowChange, written: Values, { reference, subjectId }: Owner, { ruleIds }: Decision): void {
-    this.record.note(change, Object.keys(written), reference, ruleIds);
+  private note(change: RowChange, written: Values, { reference, subjectId }: Owner, decision: Decision): void {
+    this.record.note(change, Object.keys(written), reference, decision);
     if (reference !== '') this.scope.document.know(reference, subjectId);
   }
 
@@ -259,26 +268,11 @@ export class Writing {
     const shown = { ...row, bits: readable ? decision.bitsOf(facts) : 0 } as Row;
     const pattern = reading.pattern(shown.bits);
     if (selection.fields.size > 0 || selection.fieldAccess) {
-      const rules = readable ? decision.ruleIds : [];
-      this.answers.push({ pattern, reference: reference === '' ? null : reference, subjectId, rules });
+      this.answers.push({ pattern, reference: reference === '' ? null : reference, subjectId });
+      if (readable) this.grounds.ruleIds.push(...decision.ruleIds);
+      if (readable) this.grounds.consents.push(...decision.consents);
     }
     return reading.render(pattern, shown, opened, this.scope.circumstances);
-  }
-
-  /**
-   * A mask can look like a true value (a year, a province). What the caller sees masked and sends back as it was shown
-   * is refused: saved, it would destroy what he could not see.
-   */
-  private refuseEcho(noun: NounDeclaration, facts: Facts, stored: Values, checked: Values): void {
-    const decision = this.scope.decide('read', noun.type);
-    const { fields } = decision.visibility(decision.bitsOf(facts));
-    const circumstances = maskFacts(stored, this.scope.circumstances);
-    for (const [field, value] of Object.entries(checked)) {
-      const view = fields.get(field);
-      const known = stored[field];
-      if (view?.state !== 'MASKED' || typeof known !== 'string' || value === null || value === known) continue;
-      if (applyMask(view.mask ?? 'M_NULL', known, circumstances) === value) throw maskedValue(noun.type, field);
-    }
   }
 
   private refusal(type: string, subject: Subject | undefined): Failure {
@@ -289,6 +283,11 @@ export class Writing {
       'State another purpose, or ask the security team.',
     );
   }
+}
+
+function newSubject({ key }: CreateOptions): SubjectKeyRow {
+  if (key === undefined) throw new Error('A new subject has a key: see Writing.newSubject.');
+  return key;
 }
 
 export function versionConflict(type: string): Failure {

@@ -25,6 +25,7 @@ export const POLICY_ACTIONS = [
   'lookup',
   'reveal',
   'export',
+  'aggregate',
   'accessReport',
   'readLedger',
   'openLedgerDetail',
@@ -80,6 +81,8 @@ export interface Decision {
   rowPredicate(aliases: Aliases, bind: Bind, context: PolicyContext): string;
   /** True where a consent clause bounds a permit that took part, its own or one of the parent's. */
   readonly usesConsent: boolean;
+  /** Purposes for which a rule that took part asks the patient's consent, in the order of their names. */
+  readonly consents: readonly string[];
   /**
    * SQL boolean: rows that the actor would reach but for a consent clause: reached with all clauses lifted and not reached
    * now; tenant and guardrails hold on both sides. `FALSE` where no clause takes part.

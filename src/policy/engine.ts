@@ -10,7 +10,6 @@ import { PlannedDecision } from './planned-decision.js';
 import { PolicyError } from './error.js';
 import { proofProblems } from './proof.js';
 import type { PolicySource } from './source.js';
-import { locateFact } from './sql.js';
 import type { EmergencyLimits, FieldClass, OperationGrant } from './vocabulary.js';
 
 const ACTOR_LIMIT = 10_000;
@@ -42,7 +41,8 @@ export class PolicyEngine {
   private readonly requests = new WeakMap<Actor, Map<Plan, PlannedDecision>>();
 
   private constructor(
-    private readonly bundle: Bundle,
+    /** What the files say, for whoever explains a decision. */
+    readonly bundle: Bundle,
     private readonly registry: AttributeRegistry,
   ) {
     this.version = bundle.version;
@@ -135,10 +135,6 @@ export class PolicyEngine {
   }
 
   private askedScopes(): string[] {
-    const scopes = this.plans().flatMap((plan) => {
-      const { noun, parent } = plan.setting;
-      return plan.factNames.flatMap((name) => locateFact(noun, parent, name)?.scope ?? []);
-    });
-    return [...new Set(scopes)].sort();
+    return [...new Set(this.plans().flatMap((plan) => plan.consents))].sort();
   }
 }

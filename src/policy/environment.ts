@@ -56,11 +56,26 @@ export class EnvironmentCondition {
     private readonly networks: readonly Network[] | null,
   ) {}
 
+  /** Whether it asks from where the request came. */
+  get asksNetwork(): boolean {
+    return this.networks !== null;
+  }
+
+  /** Whether it asks when the request came. */
+  get asksTime(): boolean {
+    return this.time !== null;
+  }
+
+  /** Whether it lets a request of this moment through, from wherever. */
+  opens(now: Date): boolean {
+    return this.time === null || this.time.open(now);
+  }
+
   /** False where the environment is not known: the window counts as closed and the network as foreign. */
   holds(environment: Environment | undefined): boolean {
     if (environment === undefined) return false;
     const { now, address } = environment;
-    if (this.time !== null && !this.time.open(now)) return false;
+    if (!this.opens(now)) return false;
     return this.networks === null || (address !== null && this.networks.some((network) => network.has(address)));
   }
 }

@@ -1,9 +1,9 @@
-import type { Role } from '../kernel/actor.js';
+import type { Actor, Role } from '../kernel/actor.js';
 import type { AttributeRegistry } from '../kernel/attribute.js';
 import type { Bundle } from './bundle.js';
 import { actorOf, CASE_TENANT, statesIn } from './cases.js';
 import { kindOf, type Where } from './condition.js';
-import type { Decision, Facts, PolicyAction } from './decision.js';
+import type { Decision, Facts, FieldView, PolicyAction } from './decision.js';
 import type { PolicyEngine } from './engine.js';
 import { compileCondition, SubjectRow } from './matcher.js';
 import { describeFacts, planOf, rowClasses } from './row-classes.js';
@@ -44,23 +44,67 @@ export function explain(bundle: Bundle, engine: PolicyEngine, question: Question
   ];
 }
 
-/** What a role sees of every field, by purpose, in rows of `type field state`. Fields that it never sees are one row per type. */
+/** What a role sees of one field of a type for a purpose, on all rows that it reaches; several states stand where it depends on the row. */
+export interface SimulatedField {
+  readonly purpose: string;
+  readonly action: PolicyAction;
+  readonly type: string;
+  /** `*` for a type that is refused as a whole; of an action that shows nothing, the fields that may be set. */
+  readonly field: string;
+  readonly state: string;
+}
+
+/** What a role sees of every field, for one purpose or all of its own. */
 export function simulate(
   engine: PolicyEngine,
   registry: AttributeRegistry,
-  { role, purpose, action }: Pick<Question, 'role' | 'purpose' | 'action'>,
-): { readonly type: string; readonly field: string; readonly state: string }[] {
-  return registry.all().flatMap(({ type }) => {
-    const decision = engine.decide(actorOf(role), purpose, action, type);
-    if (!decision.allowed) return [{ type, field: '*', state: 'REFUSED' }];
-    if (!SHOWING.includes(action))
-      return [{ type, field: [...decision.writableFields()].join(' ') || '*', state: 'ALLOWED' }];
-    return [...fieldStates(decision, role)].map(([field, states]) => ({
-      type,
-      field,
-      state: [...states].sort().join(' or '),
-    }));
-  });
+  { role, purpose: stated, action }: { role: Role; purpose: string | null; action: PolicyAction },
+): SimulatedField[] {
+  const purposes = stated === null ? engine.purposesOf(role) : [stated];
+  return purposes.flatMap((purpose) =>
+    registry.all().flatMap(({ type }): SimulatedField[] => {
+      const decision = engine.decide(actorOf(role), purpose, action, type);
+      const asked = { purpose, action, type };
+      if (!decision.allowed) return [{ ...asked, field: '*', state: 'REFUSED' }];
+      if (!SHOWING.includes(action))
+        return [{ ...asked, field: [...decision.writableFields()].join(' ') || '*', state: 'ALLOWED' }];
+      return [...fieldStates(decision, role)].map(([field, states]) => ({
+        ...asked,
+        field,
+        state: [...states].sort().join(' or '),
+      }));
+    }),
+  );
+}
+
+/** What becomes of one row, by the names of rules, consent clauses and masks. */
+export interface RowExplanation {
+  readonly reached: boolean;
+  /** Why consent alone keeps it back; null where it does not. */
+  readonly keptBack: 'DENIED' | 'MISSING' | null;
+  /** What each rule that takes part says of the row, in the words of {@link explain}. */
+  readonly rules: readonly { readonly id: string; readonly verdict: string }[];
+  /** Of a row that is reached, and an action that shows something. */
+  readonly fields: ReadonlyMap<string, FieldView>;
+}
+
+/** What a decision makes of a row with these facts, which are all that its noun has. */
+export function explainRow(bundle: Bundle, decision: Decision, actor: Actor, facts: Facts): RowExplanation {
+  const reached = decision.allowed && decision.matches(facts);
+  const row = new SubjectRow(decision.type, facts, actor);
+  const shows = reached && SHOWING.includes(decision.action);
+  return {
+    reached,
+    keptBack: decision.allowed ? decision.keptBack(facts) : null,
+    rules: decision.ruleIds.map((id) => ({ id, verdict: verdictOf(bundle, id, row) })),
+    fields: shows ? decision.visibility(decision.bitsOf(facts)).fields : new Map(),
+  };
+}
+
+/** The value of a fact as it is written beside its name: `true`, `3`, `HIV`. */
+export function factValue(text: string): unknown {
+  if (text === 'true' || text === 'false') return text === 'true';
+  return /^-?\d+$/.test(text) ? Number(text) : text;
 }
 
 /** The states of each field over all rows that are reached. */
@@ -82,25 +126,28 @@ function fieldLines(states: ReadonlyMap<string, ReadonlySet<string>>): string[] 
 
 /** The permits and guardrails that took part. With facts: whether the row meets each. */
 function rulesOf(bundle: Bundle, decision: Decision, { role, type }: Question, facts: Facts | null): string[] {
-  const meets = (where: Where | null) =>
-    facts === null || where === null
-      ? true
-      : compileCondition(where).matches(new SubjectRow(type, facts, actorOf(role)));
-  const known = new Map(bundle.permits.map((one) => [one.id, one]));
+  const row = facts === null ? null : new SubjectRow(type, facts, actorOf(role));
   return decision.ruleIds.map((id) => {
-    const permit = known.get(id);
-    if (permit !== undefined)
-      return `  ${facts === null ? 'permit' : verdictOf(permit, meets)} ${id}${conditionOf(permit)}`;
+    const verdict = `  ${verdictOf(bundle, id, row)} ${id}`;
+    const permit = bundle.permits.find((one) => one.id === id);
+    if (permit !== undefined) return `${verdict}${conditionOf(permit)}`;
     const guardrail = bundle.guardrails.find((one) => one.id === id);
     const where = guardrail?.where ?? null;
     const fields = guardrail?.fields.get(type) ?? null;
-    const verdict = facts === null ? 'guardrail' : meets(where) ? 'forbidden by' : 'not forbidden by';
-    return `  ${verdict} ${id}${fields === null ? '' : ` on ${[...fields].join(', ')}`}${where === null ? '' : ` where ${text(where)}`}`;
+    return `${verdict}${fields === null ? '' : ` on ${[...fields].join(', ')}`}${where === null ? '' : ` where ${text(where)}`}`;
   });
 }
 
-/** Its own condition and consent; what it inherits shows in whether the row is reached. */
-function verdictOf(permit: Permit, meets: (where: Where | null) => boolean): string {
+/** Its own condition and consent; what it inherits shows in whether the row is reached. Without a row: what it is. */
+function verdictOf(bundle: Bundle, id: string, row: SubjectRow | null): string {
+  const meets = (where: Where | null) => row === null || where === null || compileCondition(where).matches(row);
+  const permit = bundle.permits.find((one) => one.id === id);
+  if (permit === undefined) {
+    if (row === null) return 'guardrail';
+    const where = bundle.guardrails.find((one) => one.id === id)?.where ?? null;
+    return meets(where) ? 'forbidden by' : 'not forbidden by';
+  }
+  if (row === null) return 'permit';
   if (!meets(permit.where)) return 'not permitted by';
   return meets(permit.consent?.kept ?? null) ? 'permitted by' : 'kept back by the consent clause of';
 }

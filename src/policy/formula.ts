@@ -81,3 +81,15 @@ export function formulaOf(
   );
   return formula ?? NEVER;
 }
+
+/** Rows of which no guardrail forbids to count by a field, whether or not a permit shows it. */
+export function unlessForbidden(ability: PolicyAbility, conditions: Conditions, type: string, field: string): Formula {
+  const rules = ['aggregate', 'aggregate:clear'].flatMap((action) => ability.rulesFor(action, type, field));
+  return all(
+    rules
+      .filter((rule) => rule.inverted)
+      .map((rule) =>
+        rule.conditions === undefined ? NEVER : { not: { condition: conditions.numberOf(rule.conditions as Where) } },
+      ),
+  );
+}

@@ -91,13 +91,15 @@ export function readGuardrail(
 
 /**
  * What follows from forbidding an action: `*` is all of them; whoever may not read may not reveal, take the row out by an export,
- * find it in what the ledger sealed, or learn who read it; what is not shown is not shown in clear.
+ * find it in what the ledger sealed, count it, or learn who read it; what is not shown is not shown in clear.
  */
 function forbidden(actions: readonly string[]): Set<string> {
   const set = new Set(actions);
   if (set.delete('*')) for (const action of POLICY_ACTIONS) set.add(action);
   if (set.has('read')) set.add('reveal').add('export').add('accessReport').add('openLedgerDetail').add('read:clear');
-  if (set.has('read:clear')) set.add('reveal:clear');
+  if (set.has('read')) set.add('aggregate');
+  if (set.has('read:clear')) set.add('reveal:clear').add('aggregate:clear');
+  if (set.has('aggregate')) set.add('aggregate:clear');
   if (set.has('export') || set.has('read:clear')) set.add('export:clear');
   if (set.has('openLedgerDetail') || set.has('read:clear')) set.add('openLedgerDetail:clear');
   return set;

@@ -7,7 +7,7 @@ import { PolicyError, type PolicyProblem } from './error.js';
 import { compileCondition, SubjectRow, type CompiledCondition } from './matcher.js';
 import type { AllDecisions } from './all-decisions.js';
 import { conditionsAsLeaves, describeFacts, rowClasses } from './row-classes.js';
-import { checkAudience, factResolver, fieldsOfGroup, SHOWING, WRITING } from './rule.js';
+import { checkAudience, factResolver, fieldsOfGroup, SHOWING_ROWS, WRITING } from './rule.js';
 import type { PolicySource } from './source.js';
 import type { Vocabulary } from './vocabulary.js';
 import { readWhere } from './where.js';
@@ -104,7 +104,7 @@ class InvariantReader {
       if (noun === undefined) refuse(['never', 'types', index], `Unknown type "${type}".`);
       return noun === undefined ? [] : [this.claim(noun, { id, never, unless }, refuse)];
     });
-    const actions = never.actions ?? (never.state === 'written' ? WRITING : SHOWING);
+    const actions = never.actions ?? (never.state === 'written' ? WRITING : SHOWING_ROWS);
     const problem = (message: string) => this.document.problem([...at, 'id'], message);
     return { id, state: never.state, actions, audience: never, claims, problem };
   }

@@ -8,6 +8,9 @@ type Refuse = (at: DocumentPath, message: string) => void;
 /** Characters of the shortest reason that is one. */
 export const SHORTEST_REASON = 10;
 
+/** People of the smallest group that a number may be about (minimum cell of CMS and PCORnet). A policy raises it, and never lowers it. */
+export const SMALLEST_GROUP = 11;
+
 /** How an operation is recorded, weakest first: in the record of its document, or in a record that is about it alone. */
 export const AUDIT_LEVELS = ['access', 'disclosure'] as const;
 export type AuditLevel = (typeof AUDIT_LEVELS)[number];
@@ -73,6 +76,7 @@ export function readObligation(
     if (noun.attributes.has(field)) return;
     refuse([...at, ...path], `${noun.type} has no field "${field}".${insteadOf(field, noun.attributes.keys())}`);
   };
+  if (k < SMALLEST_GROUP) refuse([...at, 'k'], `A group of ${k} is too small: write ${SMALLEST_GROUP} or more.`);
   quasi.forEach((field, index) => known(field, ['quasi', index]));
   if (lDiversity !== undefined) known(lDiversity.on, ['lDiversity', 'on']);
   return { type: 'kAnonymity', k, quasi, lDiversity: lDiversity === undefined ? [] : [lDiversity], suppressMax };

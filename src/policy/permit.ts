@@ -1,11 +1,11 @@
 import type { Role } from '../kernel/actor.js';
-import { MASKS, type MaskName } from '../kernel/attribute.js';
+import { MASKS, type AttributeDeclaration, type MaskName } from '../kernel/attribute.js';
 import { readConsent } from './consent.js';
 import type { PolicyAction } from './decision.js';
 import type { DocumentPath } from './document.js';
 import { readEnvironment } from './environment.js';
 import { insteadOf } from './nearest.js';
-import { readObligation, type Obligation } from './obligation.js';
+import { readObligation, SMALLEST_GROUP, type Obligation } from './obligation.js';
 import {
   checkAudience,
   factResolver,
@@ -19,6 +19,9 @@ import {
 } from './rule.js';
 import { isAtLeast, isMask } from './vocabulary.js';
 import { readWhere } from './where.js';
+
+/** Kinds of fields that put people into groups. An instant, a number or an id tells them apart. */
+const COUNTED_BY: readonly AttributeDeclaration['kind'][] = ['code', 'year', 'text'];
 
 type Refuse = (at: DocumentPath, message: string) => void;
 
@@ -41,6 +44,7 @@ class PermitReader {
     this.audience();
     this.parts();
     this.revealing();
+    this.counting();
     if (rule.inherit !== undefined && rule.inherit !== parent?.type) {
       const instead = parent === null ? ' It has none.' : ` Write "inherit: ${parent.type}".`;
       this.no(['inherit'], `${rule.inherit} is not the parent of ${noun.type}.${instead}`);
@@ -97,7 +101,7 @@ class PermitReader {
     const can = (...actions: PolicyAction[]) => actions.some((action) => rule.actions.includes(action));
     for (const part of ['show', 'fields', 'masks'] as const) {
       if (rule[part] !== undefined && !can(...SHOWING))
-        this.no([part], `"${part}" needs the action read or export, or reveal or openLedgerDetail.`);
+        this.no([part], `"${part}" needs the action read or export, or reveal, aggregate or openLedgerDetail.`);
     }
     if (can(...SHOWING) && rule.show === undefined && rule.fields === undefined)
       this.no([], `A rule for ${SHOWING.find((one) => can(one))} shows something.`);
@@ -112,7 +116,8 @@ class PermitReader {
   private revealing(): void {
     const { rule } = this;
     if (!rule.actions.includes('reveal')) {
-      if (rule.limits !== undefined) this.no(['limits'], '"limits" needs the action reveal.');
+      if (rule.limits !== undefined && !rule.actions.includes('aggregate'))
+        this.no(['limits'], '"limits" needs the action reveal or aggregate.');
       return;
     }
     if (rule.actions.length > 1)
@@ -124,6 +129,42 @@ class PermitReader {
     if (rule.limits === undefined) this.no([], 'A rule for reveal needs "limits: { perUserPerHour: 30 }".');
     if (rule.obligations?.some((one) => one.type === 'reason') !== true) {
       this.no([], 'A rule for reveal needs "obligations: [{ type: reason }]".');
+    }
+  }
+
+  /**
+   * Whoever may count sees numbers alone, of groups that are large enough. Everybody of a role counts the same people: two
+   * counts of slightly different people, by the hour, the network or the account, would tell who makes the difference.
+   */
+  private counting(): void {
+    const { rule, setting } = this;
+    if (!rule.actions.includes('aggregate')) return;
+    if (setting.noun.subject !== 'self') this.no(['actions'], `Only patients are counted, not ${setting.noun.type}.`);
+    if (rule.actions.length > 1)
+      this.no(['actions'], 'The action aggregate stands alone: write a rule of its own for it.');
+    for (const part of ['show', 'fields'] as const) {
+      if (rule[part]?.masked !== undefined)
+        this.no([part, 'masked'], 'What is counted by is in clear: write "clear" only.');
+    }
+    if (rule.when !== undefined) this.no(['when'], 'What is counted depends neither on the hour nor on the network.');
+    const by = [...this.shows().keys()].sort();
+    for (const field of by) {
+      const { column, kind, sealed, filter } = setting.noun.attributes.get(field) as AttributeDeclaration;
+      if (column === null || sealed || filter === 'none' || !COUNTED_BY.includes(kind))
+        this.no([], `Nobody is counted by "${field}": name facets with few values, one by one, in "fields".`);
+    }
+    if (rule.limits === undefined) this.no([], 'A rule for aggregate needs "limits: { perUserPerHour: 60 }".');
+    const groups = rule.obligations?.find((one) => one.type === 'kAnonymity');
+    if (groups === undefined) {
+      const wanted = `{ type: kAnonymity, k: ${SMALLEST_GROUP}, quasi: [${by.join(', ')}], suppressMax: 1 }`;
+      this.no([], `A rule for aggregate needs "obligations: [${wanted}]".`);
+    } else if ([...groups.quasi].sort().join() !== by.join()) {
+      this.no(['obligations'], `"quasi" names the fields that are counted by: write [${by.join(', ')}].`);
+    } else if (groups.lDiversity !== undefined || groups.suppressMax !== 1) {
+      this.no(
+        ['obligations'],
+        'Groups that are too small are always left out: write "suppressMax: 1", no "lDiversity".',
+      );
     }
   }
 

@@ -3,7 +3,7 @@ import type { Compiled, Grant } from './compile.js';
 import { ActorAttribute, factsOf, type ActorAttributeName, type ConditionNode } from './condition.js';
 import { ConsentPlan } from './consent.js';
 import type { Aliases, FieldView, PolicyAction, Visibility, Volume } from './decision.js';
-import { all, Conditions, evaluate, formulaOf, isAlways, NEVER, type Formula } from './formula.js';
+import { all, Conditions, evaluate, formulaOf, isAlways, NEVER, unlessForbidden, type Formula } from './formula.js';
 import { joinObligations, type Obligation } from './obligation.js';
 import { SHOWING, WRITING, type Permit, type RuleSetting } from './rule.js';
 import { locateFact, SqlCompiler, type Template } from './sql.js';
@@ -42,6 +42,7 @@ export class Plan {
   readonly volume: Volume | null;
   /** Null where no consent clause takes part: it then costs nothing. */
   readonly consent: ConsentPlan | null;
+  readonly consents: readonly string[];
   /** The facts that have to be supplied to judge a row in memory. */
   readonly factNames: readonly string[];
   /** Attributes that the actor must have, or the decision is refused. */
@@ -77,9 +78,20 @@ export class Plan {
     this.ruleIds = [...permits, ...(this.allowed ? guardrails : [])].map((one) => one.id);
     const nodes = this.conditions.list.map((one) => one.node);
     this.factNames = [...new Set(['tenant', ...nodes.flatMap(factsOf), ...(this.consent?.factNames ?? [])])];
+    const scopes = this.factNames.flatMap((name) => locateFact(noun, setting.parent, name)?.scope ?? []);
+    this.consents = [...new Set(scopes)].sort();
     this.usesSubject = this.factNames.some((name) => name.startsWith('subject.'));
     const attributes = new Set(['tenant' as const, ...nodes.flatMap((node) => this.attributesOf(node))]);
     this.actorAttributes = [...attributes].map((name) => new ActorAttribute(name));
+    if (
+      action === 'aggregate' &&
+      this.allowed &&
+      (attributes.size > 1 || guardrails.some((one) => one.lift !== null))
+    ) {
+      throw new RangeError(
+        'What is counted must be the same for everybody of a role: no condition may ask who counts, or when.',
+      );
+    }
     if (this.conditions.list.length > CONDITION_LIMIT) {
       throw new RangeError(`More than ${CONDITION_LIMIT} conditions meet in one decision.`);
     }
@@ -201,13 +213,18 @@ export class Plan {
 
   /**
    * A field is never shown more openly than the fields it is derived from, except where its mask is M_SAME: that class
-   * says that the field itself is the coarser facet which may stand where its source may not.
+   * says that the field itself is the coarser facet which may stand where its source may not. People are counted by a facet
+   * that stands for itself, unless a guardrail forbids its source.
    */
   private asOpenAsSources(attribute: AttributeDeclaration, ask: (field: string) => Formula): Formula {
     const own = ask(attribute.field);
     const { noun, classes } = this.setting;
     if (classes.get(attribute.field)?.mask === 'M_SAME') return own;
     const sources = attribute.derivedFrom.flatMap((source) => noun.attributes.get(source) ?? []);
+    if (this.action === 'aggregate') {
+      const { ability } = this.compiled;
+      return all([own, ...sources.map(({ field }) => unlessForbidden(ability, this.conditions, noun.type, field))]);
+    }
     return all([own, ...sources.map((source) => this.asOpenAsSources(source, ask))]);
   }
 

@@ -52,6 +52,9 @@ export class PlannedDecision implements Decision {
   get usesConsent(): boolean {
     return this.plan.consent !== null;
   }
+  get consents(): readonly string[] {
+    return this.plan.consents;
+  }
 
   rowPredicate(aliases: Aliases, bind: Bind, context: PolicyContext): string {
     return this.render(this.plan.rowTemplate(aliases), bind, context);

@@ -9,11 +9,14 @@ import type { FieldClass } from './vocabulary.js';
 export type CellState = 'clear' | 'masked' | 'hidden';
 export type MatrixRows = 'all' | 'own' | 'represented' | 'consented' | 'none';
 
+/** What is asked for by a query of its own: entries of the ledger, numbers of groups of people. */
+export type MatrixQuery = 'ledger' | 'counts';
+
 interface GroupDocument {
   readonly display: string;
   readonly of?: Readonly<Record<string, string>>;
   readonly compartment?: boolean;
-  readonly query?: 'ledger';
+  readonly query?: MatrixQuery;
   readonly waits?: string;
 }
 type CellDocument = CellState | Readonly<Record<string, string | Readonly<Record<string, CellState>>>>;
@@ -34,6 +37,8 @@ export interface MatrixCell {
   readonly display: string;
   /** By type, the fields of the group. Empty where the group is asked for by a query of its own. */
   readonly fields: ReadonlyMap<string, readonly string[]>;
+  /** The query by which the group is asked for; null where it is fields of rows. */
+  readonly query: MatrixQuery | null;
   /** True where only rows of a compartment count. */
   readonly compartment: boolean;
   /** Why nothing can be asked yet; null where it can. */
@@ -81,9 +86,9 @@ export function stateText(state: CellState, fieldClass: FieldClass): string {
   return state === 'masked' ? `MASKED ${fieldClass.mask}` : state.toUpperCase();
 }
 
-function standard({ rows }: ColumnDocument, { waits }: GroupDocument): CellDocument {
+function standard({ rows }: ColumnDocument, { waits, query }: GroupDocument): CellDocument {
   if (waits !== undefined) return { waits };
-  return rows === 'none' ? 'hidden' : {};
+  return rows === 'none' || query === 'counts' ? 'hidden' : {};
 }
 
 function fieldsOf({ of = {} }: GroupDocument, registry: AttributeRegistry, problems: string[]) {
@@ -122,7 +127,7 @@ function cellOf(
   { role, rows }: ColumnDocument,
   purpose: string,
   group: string,
-  { display, compartment = false }: GroupDocument,
+  { display, query, compartment = false }: GroupDocument,
   fields: ReadonlyMap<string, readonly string[]>,
   cell: CellDocument,
 ): MatrixCell {
@@ -132,5 +137,5 @@ function cellOf(
     const { every, today = {}, ...single } = cell as Record<string, CellState> & { today?: Record<string, CellState> };
     return (isToday ? today[field] : undefined) ?? single[field] ?? (every as CellState);
   };
-  return { role, purpose, rows, group, display, fields, compartment, waits, state };
+  return { role, purpose, rows, group, display, fields, query: query ?? null, compartment, waits, state };
 }

@@ -34,11 +34,15 @@ const known = new LRUCache<string, ReadonlyMap<string, RuleNote>>({ max: RELEASE
 export function rulesOf(release: Release): ReadonlyMap<string, RuleNote> {
   const before = known.get(release.content);
   if (before !== undefined) return before;
+  const notes = rulesIn(PolicySource.of(`release ${release.version}`, new Map(Object.entries(release.files))));
+  known.set(release.content, notes);
+  return notes;
+}
+
+/** The same of a source. */
+export function rulesIn(source: PolicySource): ReadonlyMap<string, RuleNote> {
   const notes = new Map<string, RuleNote>();
-  for (const document of PolicySource.of(
-    `release ${release.version}`,
-    new Map(Object.entries(release.files)),
-  ).policies()) {
+  for (const document of source.policies()) {
     const { subject = null, rules, guardrails } = document.value as RuleFile;
     for (const [key, list] of [
       ['rules', rules],
@@ -51,6 +55,5 @@ export function rulesOf(release: Release): ReadonlyMap<string, RuleNote> {
       }
     }
   }
-  known.set(release.content, notes);
   return notes;
 }

@@ -21,8 +21,10 @@ type Refuse = (at: DocumentPath, message: string) => void;
 
 /** The actions that set fields: a rule for them says which. */
 export const WRITING: readonly PolicyAction[] = ['create', 'update', 'deactivate'];
-/** The actions that show fields, in clear or masked: a rule for them says which. */
-export const SHOWING: readonly PolicyAction[] = ['read', 'reveal', 'export', 'openLedgerDetail'];
+/** The actions that show fields of single rows, in clear or masked: a rule for them says which. */
+export const SHOWING_ROWS: readonly PolicyAction[] = ['read', 'reveal', 'export', 'openLedgerDetail'];
+/** The actions that show fields. What `aggregate` shows is shown of groups alone: the fields by which people are counted. */
+export const SHOWING: readonly PolicyAction[] = [...SHOWING_ROWS, 'aggregate'];
 
 export interface Shown {
   readonly clear: boolean;

@@ -1,5 +1,5 @@
 import type { FactDeclaration, NounDeclaration } from '../kernel/attribute.js';
-import { dayIn } from '../kernel/clock.js';
+import { dayIn, yearEverywhere } from '../kernel/clock.js';
 import {
   ActorAttribute,
   CONSENT_STATES,
@@ -171,12 +171,21 @@ function virtual(fact: VirtualFact, alias: string, operator: string, value: unkn
   if (holds === undefined) throw new Error(`The comparison ${operator} has no SQL.`);
   const whenTrue = holds(true, value);
   if (whenTrue === holds(false, value)) return [whenTrue ? 'TRUE' : 'FALSE'];
-  const expression = fact.source === 'today' ? startsToday(fact, alias) : ofActor(fact, alias);
+  const expression = fact.source === 'today' ? startsToday(fact, alias) : ofRow(fact, alias);
   return whenTrue ? expression : ['NOT ', ...expression];
 }
 
+function ofRow(fact: Exclude<VirtualFact, { source: 'today' }>, alias: string): Template {
+  if (fact.source !== 'age') return ofActor(fact, alias);
+  const { column, years } = fact;
+  return [
+    ({ bind, context }) =>
+      `COALESCE(${alias}.${identifier(column)} < ${bind(yearEverywhere(context.now) - years)}::integer, FALSE)`,
+  ];
+}
+
 /** A column, or two of them, that meets a list of the actor's. Without a list there is nothing to meet, and nothing to compare. */
-function ofActor(fact: Exclude<VirtualFact, { source: 'today' }>, alias: string): Template {
+function ofActor(fact: Exclude<VirtualFact, { source: 'today' | 'age' }>, alias: string): Template {
   const name = `${alias}.${identifier(fact.column)}`;
   const attribute = new ActorAttribute(fact.actorAttribute);
   return [
@@ -184,8 +193,11 @@ function ofActor(fact: Exclude<VirtualFact, { source: 'today' }>, alias: string)
       const values = attribute.of(actor);
       if (values.length === 0) return 'FALSE';
       if (fact.source === 'granted') {
+        const list = `${bind(values)}::text[]`;
+        const isOne = (grant: string) => `(${grant} = ANY(${list}) AND ${grant} IS NOT NULL)`;
         const pair = `(${alias}.${identifier(fact.patient)}::text || ':' || ${name})`;
-        return `(${pair} = ANY(${bind(values)}::text[]) AND ${pair} IS NOT NULL)`;
+        if (fact.visit === undefined) return isOne(pair);
+        return `(${isOne(pair)} OR ${isOne(`(${pair} || ':' || ${alias}.${identifier(fact.visit)}::text)`)})`;
       }
       const list = `${bind(values)}::uuid[]`;
       return `(${fact.source === 'overlap' ? `${name} && ${list}` : `${name} = ANY(${list})`} AND ${name} IS NOT NULL)`;

@@ -203,7 +203,7 @@ export function registryFaults(registry: AttributeRegistry): { type: string; mes
         fact.source === 'today'
           ? [fact.table, fact.foreignKey, fact.column, fact.only.column]
           : fact.source === 'granted'
-            ? [fact.patient, fact.column]
+            ? [fact.patient, fact.column, fact.visit ?? fact.column]
             : [fact.column];
       if (!names.every(isIdentifier))
         faults.push(`The fact "${fact.name}" names an SQL identifier outside the closed pattern.`);

@@ -32,6 +32,22 @@ describe('Metrics', () => {
     expect(text).toContain('custodia_ledger_size{log="T-CN"} 1234');
   });
 
+  it('counts accesses in emergencies that wait, and the accounts that they lock; a failure leaves the last figures', async () => {
+    const metrics = new Metrics({ processFigures: false });
+    let fails = false;
+    metrics.watchEmergencyAccesses(async () => {
+      if (fails) throw new Error('lost');
+      return { open: 1, due: 2, overdue: 3, locked: 2 };
+    });
+    for (const failing of [false, true]) {
+      fails = failing;
+      const text = await metrics.text();
+      expect(text).toContain('custodia_emergency_accesses{state="overdue"} 3');
+      expect(text).not.toContain('state="locked"');
+      expect(text).toContain('custodia_locked_accounts 2');
+    }
+  });
+
   it('makes no label of a text that is no name', async () => {
     const metrics = new Metrics({ processFigures: false });
     metrics.operation('patient 13812345678', 'failed', 0.1);

@@ -107,7 +107,9 @@ export class Metrics {
   }
 
   /** Emergency accesses that wait for their review, by state. Asked whenever the figures are read; a failure leaves the last ones. */
-  watchEmergencyAccesses(figures: () => Promise<Readonly<Record<'open' | 'due' | 'overdue', number>>>): void {
+  watchEmergencyAccesses(
+    figures: () => Promise<Readonly<Record<'open' | 'due' | 'overdue' | 'locked', number>>>,
+  ): void {
     new Gauge({
       name: 'custodia_emergency_accesses',
       help: 'Emergency accesses that nobody reviewed yet: open, due (over), overdue (not reviewed in time).',
@@ -115,7 +117,17 @@ export class Metrics {
       registers: [this.registry],
       async collect() {
         const now = await figures().catch(() => null);
-        for (const [state, count] of Object.entries(now ?? {})) this.set({ state }, count);
+        if (now === null) return;
+        for (const state of ['open', 'due', 'overdue'] as const) this.set({ state }, now[state]);
+      },
+    });
+    new Gauge({
+      name: 'custodia_locked_accounts',
+      help: 'Accounts that are locked because an emergency access of theirs was not reviewed in time.',
+      registers: [this.registry],
+      async collect() {
+        const now = await figures().catch(() => null);
+        if (now !== null) this.set(now.locked);
       },
     });
   }

@@ -2,9 +2,9 @@ import { availableParallelism } from 'node:os';
 import path from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { Failure } from '../kernel/failure.js';
-import { openTask, packTask, valuesIn, type OpeningTask, type SealedRow } from './opening-task.js';
+import { openTask, packTask, valuesIn, type OpeningTask, type RowWithKeys, type SealedRow } from './opening-task.js';
 import type { OpeningAnswer } from './opening-worker.js';
-import type { SubjectWrap } from './subject-key.js';
+import type { SubjectWraps } from './subject-key-provider.js';
 import type { SubjectKeyRow } from './vault.store.js';
 
 export type { SealedRow };
@@ -28,19 +28,19 @@ interface Thread {
 export class BulkOpening {
   private readonly lanes = Array.from({ length: Math.min(MOST_THREADS, availableParallelism()) }, () => new Lane());
 
-  /** The values of each row, in order; none where the subject's key is not among the keys. */
+  /** The values of each row, in order; none where its subject has no key among the keys. */
   async open(
-    wrap: SubjectWrap,
+    wraps: SubjectWraps,
     keys: readonly SubjectKeyRow[],
     rows: readonly SealedRow[],
   ): Promise<Record<string, unknown>[]> {
-    const byId = new Map(keys.map((key) => [key.subjectId, key]));
+    const bySubject = Map.groupBy(keys, (key) => key.subjectId);
     const openable = rows.flatMap((row, index) => {
-      const key = byId.get(row.address.subjectId);
-      return key === undefined || row.parts.length === 0 ? [] : [{ row, key, index }];
+      const own = bySubject.get(row.address.subjectId);
+      return own === undefined || row.parts.length === 0 ? [] : [{ row, keys: own, index }];
     });
     const share = Math.max(SMALLEST_SHARE, Math.ceil(openable.length / this.lanes.length));
-    const shares = this.lanes.map((lane, at) => lane.run(wrap, openable.slice(at * share, (at + 1) * share)));
+    const shares = this.lanes.map((lane, at) => lane.run(wraps, openable.slice(at * share, (at + 1) * share)));
     const opened = (await Promise.all(shares)).flat();
     const values = rows.map((): Record<string, unknown> => ({}));
     for (const [at, { index }] of openable.entries()) values[index] = opened[at] ?? {};
@@ -66,9 +66,9 @@ class Lane {
     return (await this.thread) !== null;
   }
 
-  async run(wrap: SubjectWrap, rows: Parameters<typeof packTask>[1]): Promise<Record<string, unknown>[]> {
+  async run(wraps: SubjectWraps, rows: readonly RowWithKeys[]): Promise<Record<string, unknown>[]> {
     if (rows.length === 0) return [];
-    const task = packTask(wrap, rows);
+    const task = packTask(wraps, rows);
     if (this.idle !== null) clearTimeout(this.idle);
     this.thread ??= start();
     let thread = await this.thread;

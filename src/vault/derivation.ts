@@ -1,7 +1,9 @@
 import { createHmac, createSecretKey, hkdfSync, type KeyObject } from 'node:crypto';
+import { INTERNATIONAL } from './suite.js';
 
-/** Length of every key in the tree, in bytes: AES-256 and HMAC-SHA-256 alike. */
-export const KEY_BYTES = 32;
+/** Length of every key in the tree, in bytes: of encryption and of HMAC alike. */
+export const KEY_BYTES = INTERNATIONAL.keyBytes;
+const HASH = INTERNATIONAL.hash;
 
 const NO_SALT = Buffer.alloc(0);
 
@@ -29,9 +31,9 @@ export function canonical(parts: readonly string[]): Buffer {
   return Buffer.from(parts.map((part) => `${Buffer.byteLength(part)}:${part}`).join(''));
 }
 
-/** 32 bytes by HKDF-SHA-256 (RFC 5869), without salt because the input is uniformly random; info names the purpose. */
+/** {@link KEY_BYTES} by HKDF (RFC 5869), without salt because the input is uniformly random; info names the purpose. */
 export function deriveBytes(key: KeyObject, purpose: KeyPurpose, ...parts: string[]): Buffer {
-  return Buffer.from(hkdfSync('sha256', key, NO_SALT, canonical(['custodia', purpose, ...parts]), KEY_BYTES));
+  return Buffer.from(hkdfSync(HASH, key, NO_SALT, canonical(['custodia', purpose, ...parts]), KEY_BYTES));
 }
 
 export function deriveKey(key: KeyObject, purpose: KeyPurpose, ...parts: string[]): KeyObject {
@@ -48,7 +50,7 @@ const FIRST_BLOCK = Buffer.of(1);
  * {@link deriveBytes} of the raw key, and leaves this step to be done once. The buffer is zero afterwards.
  */
 export function extractKey(raw: Buffer): KeyObject {
-  const extracted = intoKey(createHmac('sha256', ZERO_KEY).update(raw).digest());
+  const extracted = intoKey(createHmac(HASH, ZERO_KEY).update(raw).digest());
   raw.fill(0);
   return extracted;
 }
@@ -56,7 +58,7 @@ export function extractKey(raw: Buffer): KeyObject {
 /** The second step: 32 bytes for one purpose of an extracted key. */
 export function expandBytes(extracted: KeyObject, purpose: KeyPurpose, ...parts: string[]): Buffer {
   const info = canonical(['custodia', purpose, ...parts]);
-  return createHmac('sha256', extracted).update(info).update(FIRST_BLOCK).digest();
+  return createHmac(HASH, extracted).update(info).update(FIRST_BLOCK).digest();
 }
 
 export function expandKey(extracted: KeyObject, purpose: KeyPurpose, ...parts: string[]): KeyObject {

@@ -1,16 +1,17 @@
-import { createCipheriv, createDecipheriv, randomFillSync, type KeyObject } from 'node:crypto';
+import { randomFillSync, type KeyObject } from 'node:crypto';
+import { INTERNATIONAL, suiteOf } from './suite.js';
 
 /**
- * The sealed format: `version(1) algorithm(1) keyId(4, big-endian) nonce(12) ciphertext tag(16)`.
- * Algorithm 1 is AES-256-GCM (NIST SP 800-38D) with a random nonce.
+ * The sealed format: `version(1) suite(1) keyId(4, big-endian) nonce ciphertext tag`; the lengths of nonce and tag are the
+ * suite's, see {@link INTERNATIONAL} (12 and 16 bytes). Nonces are random.
  */
 const VERSION = 1;
-const AES_256_GCM = 1;
-const HEADER_BYTES = 18;
+const SUITE_AT = 1;
+const KEY_ID_AT = 2;
 const NONCE_AT = 6;
-const NONCE_BYTES = HEADER_BYTES - NONCE_AT;
-const TAG_BYTES = 16;
-const TAG_LENGTH = { authTagLength: TAG_BYTES } as const;
+/** The suite of everything that is sealed now. */
+const SUITE = INTERNATIONAL;
+const NONCE_BYTES = SUITE.nonceBytes;
 
 /** Random bytes for the next nonces, each used once: one call to the system's generator for 256 of them. */
 const nonces = Buffer.alloc(256 * NONCE_BYTES);
@@ -18,33 +19,27 @@ let nextNonce = nonces.length;
 
 /** Encrypts under a key; `place` is authenticated but not stored. At most 2^32 values under one key (SP 800-38D, 8.3). */
 export function sealBytes(key: KeyObject, keyId: number, place: Uint8Array, plain: Uint8Array | string): Buffer {
-  const header = Buffer.allocUnsafe(HEADER_BYTES);
+  const header = Buffer.allocUnsafe(NONCE_AT + NONCE_BYTES);
   header[0] = VERSION;
-  header[1] = AES_256_GCM;
-  header.writeUInt32BE(keyId, 2);
+  header[SUITE_AT] = SUITE.id;
+  header.writeUInt32BE(keyId, KEY_ID_AT);
   header.set(freshNonce(), NONCE_AT);
-  const cipher = createCipheriv('aes-256-gcm', key, header.subarray(NONCE_AT), TAG_LENGTH);
-  cipher.setAAD(place);
-  const ciphertext = cipher.update(typeof plain === 'string' ? Buffer.from(plain) : plain);
-  cipher.final();
-  return Buffer.concat([header, ciphertext, cipher.getAuthTag()]);
+  const bytes = typeof plain === 'string' ? Buffer.from(plain) : plain;
+  return Buffer.concat([header, ...SUITE.seal(key, header.subarray(NONCE_AT), place, bytes)]);
 }
 
-/** The plaintext, or null when anything differs: format, key id, key, place, one bit of the value. */
+/** The plaintext, or null when anything differs: format, suite, key id, key, place, one bit of the value. */
 export function openBytes(key: KeyObject, keyId: number, place: Uint8Array, sealed: Buffer): Buffer | null {
-  const tagAt = sealed.length - TAG_BYTES;
-  if (tagAt < HEADER_BYTES || sealed[0] !== VERSION || sealed[1] !== AES_256_GCM) return null;
-  if (sealed.readUInt32BE(2) !== keyId) return null;
-  try {
-    const decipher = createDecipheriv('aes-256-gcm', key, sealed.subarray(NONCE_AT, HEADER_BYTES), TAG_LENGTH);
-    decipher.setAAD(place);
-    decipher.setAuthTag(sealed.subarray(tagAt));
-    const plain = decipher.update(sealed.subarray(HEADER_BYTES, tagAt));
-    decipher.final();
-    return plain;
-  } catch {
-    return null;
-  }
+  const suite = suiteOf(sealed[SUITE_AT]);
+  if (suite === undefined || sealed[0] !== VERSION) return null;
+  const ciphertextAt = NONCE_AT + suite.nonceBytes;
+  if (sealed.length < ciphertextAt + suite.tagBytes || sealed.readUInt32BE(KEY_ID_AT) !== keyId) return null;
+  return suite.open(key, sealed.subarray(NONCE_AT, ciphertextAt), place, sealed.subarray(ciphertextAt));
+}
+
+/** The key that a value says it was sealed with, not yet checked; 0 for what is too short to say one. */
+export function keyIdOf(sealed: Buffer): number {
+  return sealed.length < NONCE_AT ? 0 : sealed.readUInt32BE(KEY_ID_AT);
 }
 
 function freshNonce(): Buffer {

@@ -5,23 +5,22 @@ import { canonical, expandBytes, expandKey, extractKey, KEY_BYTES } from './deri
 import { openBytes, sealBytes } from './sealed-value.js';
 import type { SubjectKeyRow } from './vault.store.js';
 
-/** Where a sealed value belongs. It opens nowhere else. `subjectId` is the patient's id. */
+/** Where a sealed value belongs. It opens nowhere else. */
 export interface SealAddress {
   readonly tenant: string;
   readonly type: string;
   readonly rowId: string;
+  /**
+   * The version of the row, 0 where it has none: the values of a row are sealed again whenever it moves, so that one that
+   * was put back from before does not open.
+   */
+  readonly version: number;
+  /** Whose row it is: the patient's id. */
   readonly subjectId: string;
 }
 
-/** The key under which the subject keys of a tenant are wrapped. */
-export interface SubjectWrap {
-  readonly tenant: string;
-  readonly keyId: number;
-  readonly key: KeyObject;
-}
-
-/** Version of what a group's JSON means. Part of the group key and of every place. */
-const SCHEMA_VERSION = 1;
+/** Version of what a group's JSON and its place mean. Part of the group key and of every place. */
+const SCHEMA_VERSION = 2;
 
 const MOST_REMEMBERED = 8;
 
@@ -34,33 +33,34 @@ interface GroupKey {
 /** Shared by all openings, which are synchronous: filled and consumed before anybody else can run. */
 const place = Buffer.allocUnsafe(512);
 
-/** The key of one subject with its group keys, derived (HKDF-SHA-256) when first needed. Never holds raw key bytes. */
+/**
+ * One version of the key of one subject with its group keys, derived (HKDF) when first needed. Never holds raw key bytes.
+ */
 export class SubjectKey {
   private readonly groups: Partial<Record<DataGroup, GroupKey>> = {};
   private detailKey: KeyObject | null = null;
   private readonly head: string;
-  private readonly remembered = new Map<object, { rowId: string; sealed: Buffer; result: unknown }>();
+  private readonly remembered = new Map<object, { address: SealAddress; sealed: Buffer; result: unknown }>();
 
   constructor(
     tenant: string,
     private readonly subjectId: string,
-    private readonly keyId: number,
+    readonly keyId: number,
     /** From {@link extractKey}. */
     private readonly key: KeyObject,
   ) {
     this.head = part(tenant);
   }
 
-  /** The key of a stored row. INTEGRITY_FAILED when it does not unwrap or is not the one that was committed to. */
-  static unwrap(wrap: SubjectWrap, row: SubjectKeyRow): SubjectKey {
-    const raw = openBytes(wrap.key, wrap.keyId, subjectKeyPlace(wrap.tenant, row.subjectId, row.keyId), row.wrapped);
+  /** The key of a stored row from its unwrapped bytes. INTEGRITY_FAILED when it is not the one that was committed to. */
+  static of(row: SubjectKeyRow, raw: Buffer | null): SubjectKey {
     if (raw === null || raw.length !== KEY_BYTES) throw subjectKeyChanged();
     const key = extractKey(raw);
     const commitment = commitmentOf(key, row.keyId);
     if (row.commitment.length !== commitment.length || !timingSafeEqual(commitment, row.commitment)) {
       throw subjectKeyChanged();
     }
-    return new SubjectKey(wrap.tenant, row.subjectId, row.keyId, key);
+    return new SubjectKey(row.tenantId, row.subjectId, row.keyId, key);
   }
 
   seal(address: SealAddress, group: DataGroup, values: Readonly<Record<string, unknown>>): Buffer {
@@ -76,19 +76,14 @@ export class SubjectKey {
   openText(address: SealAddress, group: DataGroup, sealed: Buffer): string {
     const { key, tail } = this.groups[group] ?? this.derive(group);
     const plain = openBytes(key, this.keyId, this.placeOf(address, tail), sealed);
-    if (plain === null) {
-      throw new Failure(
-        'INTEGRITY_FAILED',
-        `A sealed value of ${address.type} (${group}) is not the one that was written.`,
-        'Tell the security team: the row must be restored.',
-      );
-    }
+    if (plain === null) throw sealedValueChanged(address, group);
     return plain.toString('utf8');
   }
 
   /**
    * What `make` made of this very sealed value the last time, else made now. For results that hold no clear value: they
-   * stay in memory as long as the key. Bytes that differ from those that were opened are opened again, and so checked.
+   * stay in memory as long as the key. Bytes that differ from those that were opened, or stand elsewhere, are opened again,
+   * and so checked.
    */
   remember<Result>(
     slot: object,
@@ -98,11 +93,11 @@ export class SubjectKey {
     make: (opened: Record<string, unknown>) => Result,
   ): Result {
     const known = this.remembered.get(slot);
-    if (known !== undefined && known.rowId === address.rowId && known.sealed.equals(sealed))
+    if (known !== undefined && sameRow(known.address, address) && known.sealed.equals(sealed))
       return known.result as Result;
     const result = make(this.open(address, group, sealed));
     if (this.remembered.size >= MOST_REMEMBERED) this.remembered.clear();
-    this.remembered.set(slot, { rowId: address.rowId, sealed, result });
+    this.remembered.set(slot, { address, sealed, result });
     return result;
   }
 
@@ -126,12 +121,12 @@ export class SubjectKey {
   }
 
   /**
-   * The canonical form (see `canonical`) of tenant, type, row, subject, group, schema version and key id, in one write.
-   * All parts are ASCII (codes, GraphQL names, UUIDs), so characters are bytes; anything else, or longer than the buffer,
-   * would make two places look alike and is refused.
+   * The canonical form (see `canonical`) of tenant, type, row, its version, subject, group, schema version and key id, in one
+   * write. All parts are ASCII (codes, GraphQL names, UUIDs), so characters are bytes; anything else, or longer than the
+   * buffer, would make two places look alike and is refused.
    */
   private placeOf(address: SealAddress, tail: string): Buffer {
-    const text = this.head + part(address.type) + part(address.rowId) + tail;
+    const text = this.head + part(address.type) + part(address.rowId) + part(String(address.version)) + tail;
     if (place.write(text) !== text.length) {
       throw new Failure('INTERNAL_SERVER_ERROR', 'A sealed value has no valid place.', 'Use ids made by this system.');
     }
@@ -139,9 +134,23 @@ export class SubjectKey {
   }
 }
 
+function sameRow(one: SealAddress, other: SealAddress): boolean {
+  return one.rowId === other.rowId && one.version === other.version && one.type === other.type;
+}
+
+/** What a wrapped key is, and whose. It unwraps under no other description. */
+export interface SubjectKeyPlace {
+  /** `subject key`, or `detail key`: what is left of a destroyed one, for the ledger's details. */
+  readonly kind: 'subject key' | 'detail key';
+  readonly tenant: string;
+  readonly subjectId: string;
+  readonly reference: string;
+  readonly keyId: number;
+}
+
 /** What binds a wrapped key to its place. */
-export function subjectKeyPlace(tenant: string, subjectId: string, keyId: number): Buffer {
-  return canonical(['subject key', tenant, subjectId, String(keyId)]);
+export function wrappingPlace({ kind, tenant, subjectId, reference, keyId }: SubjectKeyPlace): Buffer {
+  return canonical([kind, tenant, subjectId, reference, String(keyId)]);
 }
 
 /** What tells whether an unwrapped key is the one that was made: GCM alone does not commit to its key. */
@@ -149,11 +158,19 @@ export function commitmentOf(extracted: KeyObject, keyId: number): Buffer {
   return expandBytes(extracted, 'commitment', String(keyId));
 }
 
-function subjectKeyChanged(): Failure {
+export function subjectKeyChanged(): Failure {
   return new Failure(
     'INTEGRITY_FAILED',
     'The key of a subject was changed in the database.',
     'Tell the security team: the table of subject keys must be restored.',
+  );
+}
+
+export function sealedValueChanged({ type }: Pick<SealAddress, 'type'>, group: DataGroup): Failure {
+  return new Failure(
+    'INTEGRITY_FAILED',
+    `A sealed value of ${type} (${group}) is not the one that was written.`,
+    'Tell the security team: the row must be restored.',
   );
 }
 

@@ -1,8 +1,9 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { TEST_USE } from '../../test/support/memory-vault.js';
 import { testDatabase, type TestDatabase } from '../../test/support/postgres.js';
-import { newId } from '../kernel/identifier.js';
+import { newId, newReference } from '../kernel/identifier.js';
 import { Vault, type SubjectKeyRow } from './vault.js';
 
 let database: TestDatabase;
@@ -16,8 +17,19 @@ function keyDirectory(): string {
 
 async function insertSubjectKey(tenant: string, key: SubjectKeyRow): Promise<void> {
   await database.app.query(tenant, {
-    text: 'INSERT INTO subject_key (tenant_id, subject_id, key_id, wrapped, commitment) VALUES ($1, $2, $3, $4, $5)',
-    values: [key.tenantId, key.subjectId, key.keyId, key.wrapped, key.commitment],
+    text:
+      'INSERT INTO subject_key (tenant_id, subject_id, key_id, subject_reference, state, wrap_key_id, wrapped, commitment) ' +
+      'VALUES ($1, $2, $3, $4, $5, $6, $7, $8)',
+    values: [
+      key.tenantId,
+      key.subjectId,
+      key.keyId,
+      key.reference,
+      key.state,
+      key.wrapKeyId,
+      key.wrapped,
+      key.commitment,
+    ],
   });
 }
 
@@ -26,18 +38,18 @@ beforeAll(async () => {
   vault = await Vault.withFileRoot(database.app, keyDirectory());
   await vault.createTenantKey('T-CN');
   await vault.createTenantKey('T-US');
-  row = vault.createSubjectKey('T-CN', subject);
+  row = await vault.createSubjectKey('T-CN', subject, newReference());
   await insertSubjectKey('T-CN', row);
 });
 afterAll(() => database.close());
 
 describe('the tables of keys', () => {
   test('give another process the same keys', async () => {
-    const address = { tenant: 'T-CN', type: 'Patient', rowId: subject, subjectId: subject };
+    const address = { tenant: 'T-CN', type: 'Patient', rowId: subject, version: 1, subjectId: subject };
     const sealed = vault.seal(address, 'identity', { name: '王小明' });
     const token = vault.sealToken('cursor', 'x', 'payload');
     const other = await Vault.withFileRoot(database.app, keyDirectory());
-    await other.loadSubjectKeys('T-CN', [subject, newId()]);
+    await other.loadSubjectKeys('T-CN', [subject, newId()], TEST_USE);
     expect(other.open(address, 'identity', sealed)).toEqual({ name: '王小明' });
     expect(other.openToken('cursor', 'x', token)).toBe('payload');
   });
@@ -55,7 +67,7 @@ describe('the tables of keys', () => {
 
   test("do not show one tenant the other tenant's subject keys", async () => {
     const other = await Vault.withFileRoot(database.app, keyDirectory());
-    await other.loadSubjectKeys('T-US', [subject]);
+    await other.loadSubjectKeys('T-US', [subject], TEST_USE);
     expect(other.hasSubjectKey('T-US', subject)).toBe(false);
     const text = 'SELECT 1 FROM subject_key';
     expect(await database.app.query('T-US', { text, values: [] })).toEqual([]);
@@ -70,7 +82,8 @@ describe('the tables of keys', () => {
       'DELETE FROM subject_key',
       "UPDATE tenant_key SET wrapped = ''",
       'DELETE FROM tenant_key',
-      "INSERT INTO tenant_key (tenant_id, key_id, wrapped) VALUES ('T-XX', 1, '')",
+      "INSERT INTO tenant_key (tenant_id, purpose, key_id, state, wrapped) VALUES ('T-XX', 'digest', 1, 'primary', '')",
+      "INSERT INTO tenant_key (tenant_id, purpose, key_id, state, wrapped) VALUES ('T-CN', 'digest', 2, 'pending', '')",
     ];
     for (const text of statements) {
       await expect(database.app.query('T-CN', { text, values: [] })).rejects.toThrow();
@@ -86,14 +99,16 @@ describe('the tables of keys', () => {
     const forged = newId();
     await insertSubjectKey('T-CN', { ...row, subjectId: forged });
     const other = await Vault.withFileRoot(database.app, keyDirectory());
-    await expect(other.loadSubjectKeys('T-CN', [subject, forged])).rejects.toMatchObject({ code: 'INTEGRITY_FAILED' });
+    await expect(other.loadSubjectKeys('T-CN', [subject, forged], TEST_USE)).rejects.toMatchObject({
+      code: 'INTEGRITY_FAILED',
+    });
   });
 });
 
 test('no sealed value is found in the files of PostgreSQL, where a clear one is', async () => {
   const canary = `CANARY-${newId()}`;
   const decoy = `DECOY-${newId()}`;
-  const address = { tenant: 'T-CN', type: 'Patient', rowId: subject, subjectId: subject };
+  const address = { tenant: 'T-CN', type: 'Patient', rowId: subject, version: 1, subjectId: subject };
   const sealed = vault.seal(address, 'notes', { notes: canary });
   await database.owner.query('CREATE TABLE scratch (sealed bytea, clear text)');
   await database.owner.query('INSERT INTO scratch VALUES ($1, $2)', [sealed, decoy]);

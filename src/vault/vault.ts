@@ -1,19 +1,20 @@
-import { createHmac, randomBytes, type KeyObject } from 'node:crypto';
-import { LRUCache } from 'lru-cache';
-import { Refusal } from '../config/refusal.js';
+import { createHmac, type KeyObject } from 'node:crypto';
 import type { DataGroup } from '../kernel/attribute.js';
-import { Failure } from '../kernel/failure.js';
 import type { Database } from '../persistence/database.js';
+import type { IndexKey } from './blind-indexes.js';
 import { BulkOpening, type SealedRow } from './bulk-opening.js';
-import { canonical, deriveKey, extractKey, intoKey, KEY_BYTES } from './derivation.js';
+import { canonical, deriveKey } from './derivation.js';
 import { openDetailText, sealDetailText, tenantDetailKey } from './detail-key.js';
+import { KeyRefresh } from './key-refresh.js';
 import { FileRootKeyProvider, type RootKeyProvider } from './root-key.js';
-import { sealBytes } from './sealed-value.js';
-import { commitmentOf, SubjectKey, subjectKeyPlace, type SealAddress, type SubjectWrap } from './subject-key.js';
-import { TokenSealer } from './token.js';
-import { VaultStore, type SubjectKeyRow, type TenantKeyRow } from './vault.store.js';
+import type { SealAddress } from './subject-key.js';
+import { SubjectKeyCache } from './subject-key-cache.js';
+import { LocalSubjectKeys, type KeyUse, type SubjectKeyProvider } from './subject-key-provider.js';
+import { INTERNATIONAL } from './suite.js';
+import { TenantKeyTable } from './tenant-key-table.js';
+import { VaultStore, type SubjectKeyRow } from './vault.store.js';
 
-export type { SealAddress, SubjectKeyRow };
+export type { KeyUse, SealAddress, SubjectKeyRow };
 
 /** Opens the sealed groups of one row. `remember` is for results without a clear value, see SubjectKey. */
 export interface RowOpener {
@@ -26,140 +27,153 @@ export interface RowOpener {
   ): Result;
 }
 
+export interface VaultOptions {
+  /** Subjects whose keys are held at once. */
+  readonly maximumSubjects?: number;
+  /** How many persons a tenant has at most, for the bits of its indexes; a change counts for index keys made after it. */
+  readonly population?: number;
+  /** Who unwraps subject keys, where this process must not. */
+  readonly subjectKeys?: SubjectKeyProvider;
+}
+
 /** Whose key the sealed tokens come from, and the digests of things that belong to no tenant. */
 export const SYSTEM_TENANT = 'system';
 
-const FIRST_KEY_ID = 1;
-const BLIND_INDEX_BYTES = 8;
-
-interface TenantKey {
-  readonly keyId: number;
-  readonly key: KeyObject;
-  readonly subjectWrap: KeyObject;
-  readonly digest: KeyObject;
-  readonly detail: KeyObject;
-  readonly indexes: Map<string, KeyObject>;
-}
+const POPULATION = 1_000_000;
+const SUBJECTS_HELD = 20_000;
 
 /**
- * Keys and sealed values. The tree: root key (a provider's) → tenant key → subject key → group key; index, digest and
- * token keys grow from the tenant key by labels of their own. Keys live here as KeyObjects only and leave never.
- * Opening and sealing is synchronous; what they need is loaded before, in one statement per list.
+ * Keys and sealed values. The tree: root key (a provider's) → keys of a tenant, one for each purpose → subject key → group
+ * key. Keys live here as KeyObjects only and leave never. Opening and sealing is synchronous; what they need is loaded
+ * before, in one statement per list.
  */
 export class Vault {
-  private readonly tenants = new Map<string, TenantKey>();
-  private readonly subjects: LRUCache<string, SubjectKey>;
+  private readonly tenants: TenantKeyTable;
+  private readonly subjects: SubjectKeyCache;
+  private readonly provider: SubjectKeyProvider;
   private readonly bulk = new BulkOpening();
-  private tokens: TokenSealer;
+  private readonly refresh: KeyRefresh;
 
-  constructor(
-    private readonly root: RootKeyProvider,
-    private readonly store: Pick<VaultStore, keyof VaultStore>,
-    options: { maximumSubjects?: number } = {},
-  ) {
-    this.subjects = new LRUCache({ max: options.maximumSubjects ?? 20_000 });
+  constructor(root: RootKeyProvider, store: Pick<VaultStore, keyof VaultStore>, options: VaultOptions = {}) {
+    this.tenants = new TenantKeyTable(root, store, {
+      population: options.population ?? POPULATION,
+      leaveSubjectWraps: options.subjectKeys !== undefined,
+    });
+    this.provider = options.subjectKeys ?? new LocalSubjectKeys((tenant) => this.tenants.of(tenant).subjects);
+    this.subjects = new SubjectKeyCache(this.provider, store, this.tenants, options.maximumSubjects ?? SUBJECTS_HELD);
+    this.refresh = new KeyRefresh({
+      notices: () => store.notices(),
+      reload: (tenant) => this.tenants.reload(tenant),
+      forget: (tenant, subjectId) => this.forget(tenant, subjectId),
+      forgetAll: () => this.subjects.forgetAll(),
+    });
   }
 
   /** A loaded vault whose root key is the file `<keyDirectory>/root.key`. */
-  static async withFileRoot(database: Database, keyDirectory: string): Promise<Vault> {
+  static async withFileRoot(database: Database, keyDirectory: string, options: VaultOptions = {}): Promise<Vault> {
     const store = new VaultStore(database);
     const root = await FileRootKeyProvider.open(keyDirectory, (await store.tenantKeys()).length > 0);
-    const vault = new Vault(root, store);
+    const vault = new Vault(root, store, options);
     await vault.load();
     return vault;
   }
 
-  /** Unwraps every tenant key, and makes the system's at the first start. Throws a {@link Refusal} on a wrong root key. */
+  /** Unwraps every tenant key, and makes the system's at the first start. Throws a Refusal on a wrong root key. */
   async load(): Promise<void> {
-    for (const row of await this.store.tenantKeys()) await this.unwrapTenantKey(row);
-    if (!this.tenants.has(SYSTEM_TENANT)) await this.createTenantKey(SYSTEM_TENANT);
-    this.tokens = new TokenSealer(this.tenant(SYSTEM_TENANT).key);
+    await this.tenants.load();
+    await this.tenants.create(SYSTEM_TENANT);
   }
 
-  /** Makes the key of a new tenant. Does nothing to a tenant that has one. */
-  async createTenantKey(tenant: string): Promise<void> {
-    const raw = randomBytes(KEY_BYTES);
-    const wrapped = await this.root.wrap(raw, tenantKeyContext(tenant, FIRST_KEY_ID));
-    raw.fill(0);
-    await this.store.insertTenantKey({ tenantId: tenant, keyId: FIRST_KEY_ID, wrapped });
-    await this.loadTenantKey(tenant);
+  /** From now on this process hears of rotations and erasures by others within five seconds. */
+  start(): void {
+    this.refresh.start();
+  }
+
+  stop(): void {
+    this.refresh.stop();
+  }
+
+  /** Makes the keys of a new tenant. Does nothing to a tenant that has them. */
+  createTenantKey(tenant: string): Promise<void> {
+    return this.tenants.create(tenant);
   }
 
   /** A new subject's key, usable at once. The caller inserts the row in the statement that creates the subject. */
-  createSubjectKey(tenant: string, subjectId: string): SubjectKeyRow {
-    const { keyId: tenantKeyId, subjectWrap } = this.tenant(tenant);
-    const raw = randomBytes(KEY_BYTES);
-    const place = subjectKeyPlace(tenant, subjectId, FIRST_KEY_ID);
-    const wrapped = sealBytes(subjectWrap, tenantKeyId, place, raw);
-    const key = extractKey(raw);
-    this.subjects.set(cacheKey(tenant, subjectId), new SubjectKey(tenant, subjectId, FIRST_KEY_ID, key));
-    const commitment = commitmentOf(key, FIRST_KEY_ID);
-    return { tenantId: tenant, subjectId, keyId: FIRST_KEY_ID, wrapped, commitment };
+  createSubjectKey(tenant: string, subjectId: string, reference: string): Promise<SubjectKeyRow> {
+    return this.subjects.create(tenant, subjectId, reference);
   }
 
   /**
    * Makes the keys of these subjects usable: one statement for those that are not cached. A subject without a key (there
    * is none, or it was destroyed) stays absent. A key that does not unwrap or is not the committed one: INTEGRITY_FAILED.
    */
-  async loadSubjectKeys(tenant: string, subjectIds: readonly string[]): Promise<void> {
-    const missing = subjectIds.filter((subjectId) => this.subjects.get(cacheKey(tenant, subjectId)) === undefined);
-    if (missing.length === 0) return;
-    if (!this.tenants.has(tenant)) await this.loadTenantKey(tenant);
-    for (const row of await this.store.subjectKeys(tenant, [...new Set(missing)])) this.unwrapSubjectKey(tenant, row);
+  loadSubjectKeys(tenant: string, subjectIds: readonly string[], use: KeyUse): Promise<void> {
+    return this.subjects.load(tenant, subjectIds, use);
   }
 
   hasSubjectKey(tenant: string, subjectId: string): boolean {
-    return this.subjects.has(cacheKey(tenant, subjectId));
+    return this.subjects.has(tenant, subjectId);
+  }
+
+  /** Drops a subject's key from this process: it was erased, or has another version. */
+  forget(tenant: string, subjectId: string): void {
+    this.subjects.forget(tenant, subjectId);
   }
 
   /** Seals the fields of one data group of one row. The subject's key must be loaded. */
   seal(address: SealAddress, group: DataGroup, values: Readonly<Record<string, unknown>>): Buffer {
-    return this.subjectKey(address).seal(address, group, values);
+    return this.subjects.of(address).seal(address, group, values);
   }
 
   /** Opens the groups of one row: the key is looked up once, when the first group is. */
   rowOpener(address: SealAddress): RowOpener {
-    let key: SubjectKey | null = null;
+    let key: ReturnType<SubjectKeyCache['of']> | null = null;
     return {
-      open: (group, sealed) => (key ??= this.subjectKey(address)).open(address, group, sealed),
+      open: (group, sealed) => (key ??= this.subjects.of(address)).open(address, group, sealed),
       remember: (slot, group, sealed, make) =>
-        (key ??= this.subjectKey(address)).remember(slot, address, group, sealed, make),
+        (key ??= this.subjects.of(address)).remember(slot, address, group, sealed, make),
     };
   }
 
   /** The fields that were sealed at this very place; any difference is INTEGRITY_FAILED and yields no value. */
   open(address: SealAddress, group: DataGroup, sealed: Buffer): Record<string, unknown> {
-    return this.subjectKey(address).open(address, group, sealed);
+    return this.subjects.of(address).open(address, group, sealed);
   }
 
   /**
-   * Opens many rows for one who goes through all of them, in a thread of its own: one statement for their keys, which are
-   * not kept. The result has the values of each row, in order; none where the subject has no key any more.
+   * Opens many rows for one who goes through all of them, in a thread of its own where the wrapping keys are at hand: one
+   * statement for their keys, which are not kept then. The result has the values of each row, in order; none where the
+   * subject has no key any more.
    */
-  async openRows(tenant: string, rows: readonly SealedRow[]): Promise<Record<string, unknown>[]> {
-    if (!this.tenants.has(tenant)) await this.loadTenantKey(tenant);
-    const subjects = new Set(rows.filter((row) => row.parts.length > 0).map((row) => row.address.subjectId));
-    const keys = subjects.size === 0 ? [] : await this.store.subjectKeys(tenant, [...subjects]);
-    return this.bulk.open(this.wrapOf(tenant), keys, rows);
+  async openRows(tenant: string, rows: readonly SealedRow[], use: KeyUse): Promise<Record<string, unknown>[]> {
+    const sealed = rows.filter((row) => row.parts.length > 0);
+    const subjects = [...new Set(sealed.map((row) => row.address.subjectId))];
+    if (subjects.length === 0) return rows.map(() => ({}));
+    const keys = await this.subjects.rows(tenant, subjects, use);
+    const wraps = this.provider.wraps(tenant);
+    if (wraps !== null) return this.bulk.open(wraps, keys, rows);
+    await this.loadSubjectKeys(tenant, subjects, use);
+    return rows.map(({ address, parts }) => this.openedParts(address, parts));
   }
 
-  /**
-   * Equality index of a sealed field: HMAC-SHA-256 under a key of tenant and attribute (`Patient.phone`), cut to 8 bytes.
-   * Equal input in two tenants or two attributes gives unrelated output. The caller normalises.
-   */
+  /** Equality index of a sealed field under the primary key: what is stored. The caller normalises. */
   blindIndex(tenant: string, attribute: string, normalised: string): Buffer {
-    const { key, indexes } = this.tenant(tenant);
-    let index = indexes.get(attribute);
-    if (index === undefined) {
-      index = deriveKey(key, 'index', attribute);
-      indexes.set(attribute, index);
-    }
-    return createHmac('sha256', index).update(normalised).digest().subarray(0, BLIND_INDEX_BYTES);
+    return this.tenants.of(tenant).indexes.primary.key.indexOf(attribute, normalised);
+  }
+
+  /** The index under every key that a stored one may have been made with: what is searched for. */
+  blindIndexes(tenant: string, attribute: string, normalised: string): Buffer[] {
+    return this.indexKeys(tenant).map((key) => key.indexOf(attribute, normalised));
+  }
+
+  /** The versions of the tenant's index key, the primary first. */
+  indexKeys(tenant: string): readonly IndexKey[] {
+    return this.tenants.of(tenant).indexes.readable.map((version) => version.key);
   }
 
   /** A 32-byte digest that only this installation can compute, and that tells nothing across tenants or labels. */
   keyedDigest(tenant: string, label: string, text: string): Buffer {
-    return createHmac('sha256', this.tenant(tenant).digest)
+    return createHmac(INTERNATIONAL.hash, this.tenants.of(tenant).digest)
       .update(canonical([label]))
       .update(text)
       .digest();
@@ -167,12 +181,21 @@ export class Vault {
 
   /** The key of a sealed stream of the tenant (see sealed-stream.ts). `label` names the stream: each has its own key. */
   streamKey(tenant: string, label: string): KeyObject {
-    return deriveKey(this.tenant(tenant).key, 'stream', label);
+    return deriveKey(this.tenants.of(tenant).stream, 'stream', label);
   }
 
-  /** The key of a sealed stream of one subject: erased with the subject. The subject's key must be loaded. */
-  subjectStreamKey(tenant: string, subjectId: string, label: string): KeyObject {
-    return this.subjectKey({ tenant, subjectId }).streamKey(label);
+  /**
+   * The key of a sealed stream of one subject, erased with the subject, and which version of the subject's key it grows
+   * from: the one that is given, or the primary. The subject's key must be loaded.
+   */
+  subjectStreamKey(
+    tenant: string,
+    subjectId: string,
+    label: string,
+    keyId?: number,
+  ): { readonly keyId: number; readonly key: KeyObject } {
+    const set = this.subjects.of({ tenant, subjectId });
+    return { keyId: keyId ?? set.keyId, key: set.streamKey(label, keyId) };
   }
 
   /**
@@ -180,86 +203,38 @@ export class Vault {
    * `subjectId` is null. Opens for the same place alone.
    */
   sealDetail(tenant: string, subjectId: string | null, place: readonly string[], text: string): Buffer {
-    return sealDetailText(this.detailKey(tenant, subjectId, place), place, text);
+    const [key] = this.detailKeys(tenant, subjectId, place);
+    return sealDetailText(key as KeyObject, place, text);
   }
 
   /** The text of sealed details, or null for anything that was not sealed for this place. */
   openDetail(tenant: string, subjectId: string | null, place: readonly string[], ciphertext: Buffer): string | null {
-    return openDetailText(this.detailKey(tenant, subjectId, place), place, ciphertext);
+    for (const key of this.detailKeys(tenant, subjectId, place)) {
+      const text = openDetailText(key, place, ciphertext);
+      if (text !== null) return text;
+    }
+    return null;
   }
 
   /** An opaque base64url token with `payload` inside, valid for this label and context only. */
   sealToken(label: string, context: string, payload: string): string {
-    return this.tokens.seal(label, context, payload);
+    return this.tenants.of(SYSTEM_TENANT).tokens.seal(label, context, payload);
   }
 
   /** The payload, or null for everything that is not a token of this label and context. */
   openToken(label: string, context: string, token: string): string | null {
-    return this.tokens.open(label, context, token);
+    return this.tenants.of(SYSTEM_TENANT).tokens.open(label, context, token);
   }
 
-  private detailKey(tenant: string, subjectId: string | null, place: readonly string[]): KeyObject {
-    if (subjectId !== null) return this.subjectKey({ tenant, subjectId }).ledgerKey();
-    return tenantDetailKey(this.tenant(tenant).detail, place);
+  private detailKeys(tenant: string, subjectId: string | null, place: readonly string[]): readonly KeyObject[] {
+    if (subjectId !== null) return this.subjects.of({ tenant, subjectId }).ledgerKeys();
+    return [tenantDetailKey(this.tenants.of(tenant).detail, place)];
   }
 
-  private tenant(tenant: string): TenantKey {
-    const found = this.tenants.get(tenant);
-    if (found === undefined) {
-      throw new Failure('INTERNAL_SERVER_ERROR', 'The tenant has no key.', 'Create the tenant before its data.');
-    }
-    return found;
+  private openedParts(address: SealAddress, parts: SealedRow['parts']): Record<string, unknown> {
+    const opened: Record<string, unknown> = {};
+    if (!this.hasSubjectKey(address.tenant, address.subjectId)) return opened;
+    for (const { group, sealed } of parts) Object.assign(opened, this.open(address, group, sealed));
+    return opened;
   }
-
-  private subjectKey(owner: Pick<SealAddress, 'tenant' | 'subjectId'>): SubjectKey {
-    const key = this.subjects.get(cacheKey(owner.tenant, owner.subjectId));
-    if (key === undefined) {
-      throw new Failure(
-        'INTERNAL_SERVER_ERROR',
-        'The key of a subject is not loaded.',
-        'Load it, or treat it as erased.',
-      );
-    }
-    return key;
-  }
-
-  private async loadTenantKey(tenant: string): Promise<void> {
-    const row = await this.store.tenantKey(tenant);
-    if (row !== undefined) await this.unwrapTenantKey(row);
-  }
-
-  private async unwrapTenantKey(row: TenantKeyRow): Promise<void> {
-    const raw = await this.root.unwrap(row.wrapped, tenantKeyContext(row.tenantId, row.keyId));
-    if (raw === null) {
-      throw new Refusal(
-        `The key of tenant ${row.tenantId} does not open under the root key ${this.root.id}: restore the root key that wrapped it.`,
-      );
-    }
-    const key = intoKey(raw);
-    this.tenants.set(row.tenantId, {
-      keyId: row.keyId,
-      key,
-      subjectWrap: deriveKey(key, 'subject-wrap'),
-      digest: deriveKey(key, 'digest'),
-      detail: deriveKey(key, 'detail'),
-      indexes: new Map(),
-    });
-  }
-
-  private unwrapSubjectKey(tenant: string, row: SubjectKeyRow): void {
-    this.subjects.set(cacheKey(tenant, row.subjectId), SubjectKey.unwrap(this.wrapOf(tenant), row));
-  }
-
-  private wrapOf(tenant: string): SubjectWrap {
-    const { keyId, subjectWrap } = this.tenant(tenant);
-    return { tenant, keyId, key: subjectWrap };
-  }
-}
-
-function cacheKey(tenant: string, subjectId: string): string {
-  return `${subjectId}${tenant}`;
-}
-
-function tenantKeyContext(tenant: string, keyId: number): string {
-  return canonical(['tenant key', tenant, String(keyId)]).toString();
 }

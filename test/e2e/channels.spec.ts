@@ -11,8 +11,9 @@ import { recordsOf, testSystem, type Answer, type AskOptions, type Loose, type T
  * Elsewhere: tenants (walls.spec), sealed values, dumps and files (sealed.spec), the difference between the policy in SQL
  * and in memory (test/policy/agreement.spec), fields that a policy file does not know (test/policy/bundle.spec).
  *
- * Channels that do not exist yet, to be attacked when they do: aggregates other than counts (group, minimum, maximum);
- * search in full text, suggestions and duplicate checks; subscriptions and webhooks; histories and diffs of values; exports,
+ * Numbers of groups are attacked in patient-counts.spec and oracle.spec.
+ *
+ * Channels that do not exist yet, to be attacked when they do: aggregates other than counts (minimum, maximum, average); search in full text, suggestions and duplicate checks; subscriptions and webhooks; histories and diffs of values; exports,
  * attachments, notifications; the explanation and simulation of policies; consents and their withdrawal; reveal of single
  * values; segments and dashboards; tokens of external applications; the ledger's queries.
  */
@@ -931,7 +932,9 @@ describe('the schema (channels 18, 24)', () => {
       'compartmentGrants',
       'consentForms',
       'emergencyAccesses',
+      'explainAccess',
       'explainDecision',
+      'explainDecisions',
       'exportJob',
       'ledgerCheckpoint',
       'ledgerConsistency',
@@ -942,10 +945,15 @@ describe('the schema (channels 18, 24)', () => {
       'ledgerReceipt',
       'me',
       'patient',
+      'patientCounts',
       'patientLookup',
       'patients',
+      'policyDiff',
+      'policyExplanation',
+      'policyProof',
       'policyRelease',
       'policyReleases',
+      'policySimulation',
       'researchProtocols',
     ]);
     expect(names('mutationType')).toEqual([

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
 import { ReminderDirectory } from '../../src/jobs/appointment-reminder-sink.js';
 import { EmergencyNotices } from '../../src/jobs/emergency-notices.js';
 import { totpCode } from '../../src/identity/totp.js';
@@ -10,13 +11,14 @@ import type { Role } from '../../src/kernel/actor.js';
 import { SATISFY } from '../support/export.js';
 import { codeOf, idsOf, nodesOf } from '../support/outcome.js';
 import { admit, represented, type Person } from '../support/person.js';
+import { Subscriber, until } from '../support/subscriber.js';
 import { recordsOf, testSystem, type Answer, type Loose, type TestSystem } from '../support/system.js';
 
 const HOUR = 3_600_000;
 const REASON = 'Unconscious in the emergency room';
 const BTG = { 'x-break-glass': 'BTG' };
 const GRANT = `mutation($input: GrantCompartmentInput!) { grantCompartment(input: $input) {
-  id accountId patientId compartment reasonCode grantedBy validFrom validUntil status } }`;
+  id accountId patientId compartment visitId reasonCode grantedBy validFrom validUntil status } }`;
 const REVOKE = `mutation($id: ID!, $challengeId: ID) { revokeCompartmentGrant(id: $id, challengeId: $challengeId) {
   id status revokedAt } }`;
 const GRANTS =
@@ -31,6 +33,11 @@ const ACCESSES = `query($state: EmergencyState, $first: Int, $after: String) {
 const WHOLE = `query($id: ID!) { patient(id: $id) { id name phone nationalId notes
   diagnoses(first: 20) { edges { node { id code } } } visits(first: 20) { edges { node { id department } } } } }`;
 const APPOINTMENTS = '{ appointments(first: 50) { totalCount edges { node { id department patientId } } } }';
+const BOOK = 'mutation($input: BookAppointmentInput!) { bookAppointment(input: $input) { id } }';
+const CHANGED = 'subscription($id: ID!) { appointmentChanged(patientId: $id) { id department } }';
+const RECORD = 'mutation($input: RecordDiagnosisInput!) { recordDiagnosis(input: $input) { id } }';
+const SIGN_IN = 'mutation($input: SignInInput!) { signIn(input: $input) { accessToken refreshToken } }';
+const REFRESH = 'mutation($token: String!) { refresh(refreshToken: $token) { accessToken } }';
 const PATIENTS = '{ patients(first: 50) { totalCount edges { node { id } } } }';
 
 let system: TestSystem;
@@ -43,6 +50,7 @@ let own: string;
 /** Somebody with an account, who signs in whenever a test asks, and gives codes of windows that nobody used. */
 class Someone {
   private token: string | null = null;
+  private refreshToken: string | null = null;
   private secret: string | null;
 
   constructor(
@@ -56,12 +64,22 @@ class Someone {
   }
 
   async signIn(): Promise<this> {
-    const { email, password } = this;
-    const answer = await system.send('mutation($input: SignInInput!) { signIn(input: $input) { accessToken } }', {
-      variables: { input: { tenant: 'T-CN', email, password } },
-    });
-    this.token = String(answer.data['signIn'].accessToken);
+    const { signIn } = (await this.tryIn()).data;
+    this.token = String(signIn.accessToken);
+    this.refreshToken = String(signIn.refreshToken);
     return this;
+  }
+
+  tryIn(password = this.password): Promise<Answer> {
+    return system.send(SIGN_IN, { variables: { input: { tenant: 'T-CN', email: this.email, password } } });
+  }
+
+  refresh(): Promise<Answer> {
+    return system.send(REFRESH, { variables: { token: this.refreshToken } });
+  }
+
+  get bearer(): string {
+    return this.token ?? '';
   }
 
   ask(document: string, variables: Loose = {}, headers: Loose = {}, purpose = this.purpose): Promise<Answer> {
@@ -229,6 +247,43 @@ describe('a special compartment', () => {
     expect(codesIn(await physician.ask(WHOLE, { id: own }))).toEqual(ORDINARY);
   });
 
+  it('opens for one visit with what was diagnosed there, and nothing else of the compartment', async () => {
+    const desk = await demoUser('front_desk', 'PATADMIN').signIn();
+    const visit = 'mutation($input: CreateVisitInput!) { createVisit(input: $input) { id } }';
+    const start = clock.now().toISOString();
+    const made = await desk.ask(visit, { input: { patientId: own, start, department: 'HIV' } });
+    const visitId = String(made.data['createVisit'].id);
+    await physician.signIn();
+    const values = { patientId: own, code: 'B24', codeSystem: 'ICD-10', display: 'of one visit', visitId };
+    expect(codeOf(await physician.ask(RECORD, { input: values }))).toBe('none');
+
+    const input = { accountId: nurse.id, patientId: own, compartment: 'HIV_STD', reasonCode: 'CONSULTATION' };
+    const validUntil = new Date(clock.milliseconds() + HOUR).toISOString();
+    expect(await granted({ ...input, visitId, validUntil })).toMatchObject({ visitId });
+    await nurse.signIn();
+    const seen = await nurse.ask(WHOLE, { id: own });
+    expect(codesIn(seen)).toEqual([...ORDINARY, 'B24'].sort());
+    expect(idsOf(seen.data['patient'].visits)).toEqual([visitId]);
+    // It is for this label: what else was found at the visit is not in it.
+    await physician.signIn();
+    expect(codeOf(await physician.ask(RECORD, { input: { ...values, code: 'F32.1' } }))).toBe('none');
+    expect(codesIn(await nurse.ask(WHOLE, { id: own }))).toEqual([...ORDINARY, 'B24'].sort());
+
+    const { rows } = await system.database.owner.query('SELECT id FROM visit WHERE patient_id = $1', [stranger]);
+    for (const wrong of [String(rows[0]?.id), newId(), 'no id']) {
+      await officer.signIn();
+      const headers = { 'x-reason': 'Consulted for one visit of the clinic' };
+      const asked = { ...input, visitId: wrong };
+      const id = await officer.challenge(GRANT, { input: asked }, headers);
+      expect(codeOf(await officer.ask(GRANT, { input: { ...asked, challengeId: id } }, headers))).toBe(
+        'BAD_USER_INPUT',
+      );
+    }
+    clock.advance(HOUR);
+    await nurse.signIn();
+    expect(codesIn(await nurse.ask(WHOLE, { id: own }))).toEqual(ORDINARY);
+  });
+
   it('is granted by the privacy office alone, for a reason, with a factor of this moment; the answer tells nothing', async () => {
     await officer.signIn();
     const input = { accountId: nurse.id, patientId: own, compartment: 'GENETIC', reasonCode: 'COVER' };
@@ -349,11 +404,70 @@ describe('breaking the glass', () => {
     if (codeOf(mine) === 'none') expect(codesIn(mine)).toEqual(ORDINARY);
   });
 
+  it('is for reading: nothing is recorded of the patient under it, and of own patients as ever', async () => {
+    await physician.signIn();
+    const ward = String(system.demo.patients['T-CN']?.['PT1']);
+    const input = { code: 'I21.9', codeSystem: 'ICD-10', display: 'infarction' };
+    const under = await physician.ask(RECORD, { input: { ...input, patientId: stranger } }, BTG, 'ETREAT');
+    expect([under.data, codeOf(under)]).toEqual([{}, 'NOT_FOUND']);
+    const mine = await physician.ask(RECORD, { input: { ...input, patientId: ward } }, BTG, 'ETREAT');
+    expect(codeOf(mine)).toBe('none');
+  });
+
+  it('opens what is pushed, where the socket says so, and to its end', async () => {
+    await Promise.all([physician, nurse].map((one) => one.signIn()));
+    const desk = await demoUser('front_desk', 'PATADMIN').signIn();
+    const watchers = await Promise.all(
+      [
+        [physician, { 'X-Break-Glass': 'BTG' }],
+        [physician, {}],
+        [nurse, { 'X-Break-Glass': 'BTG' }],
+      ].map(async ([who, headers]) => {
+        const parameters = {
+          authorization: `Bearer ${(who as Someone).bearer}`,
+          'x-purpose-of-use': 'ETREAT',
+          ...headers,
+        };
+        const subscriber = await new Subscriber(system.endpoint, { parameters }).settled();
+        return { subscriber, watching: subscriber.watch(CHANGED, { id: stranger }) };
+      }),
+    );
+    try {
+      const accepted = async () =>
+        (await recordsOf(system, 'T-CN')).filter((one) => one['operation'] === 'appointmentChanged').length;
+      await until(async () => (await accepted()) >= watchers.length, 'The subscriptions');
+      const book = async (day: number) => {
+        const start = clock.milliseconds() + day * 24 * HOUR;
+        const [from, to] = [start, start + HOUR / 2].map((at) => new Date(at).toISOString());
+        const input = { patientId: stranger, start: from, end: to, department: 'HIV' };
+        const answer = await desk.ask(BOOK, { input });
+        expect(codeOf(answer)).toBe('none');
+        return String(answer.data['bookAppointment'].id);
+      };
+      const [opened, ...closed] = watchers.map(({ watching }) => watching);
+      const first = await book(1);
+      await until(() => opened?.pushes.length === 1, 'The push');
+      expect(opened?.pushes[0]?.['data'].appointmentChanged).toEqual({ id: first, department: 'HIV' });
+      // The same access, over: the row says so, whatever the socket says.
+      const { owner } = system.database;
+      const mark = 'UPDATE emergency_access SET expires_at = $2 WHERE id = $1';
+      await owner.query(mark, [access['id'], clock.now()]);
+      clock.advance(1_000);
+      await book(2);
+      await pause(400);
+      await owner.query(mark, [access['id'], access['expiresAt']]);
+      expect(opened?.pushes).toHaveLength(1);
+      for (const one of closed) expect([one.pushes, one.errors]).toEqual([[], []]);
+    } finally {
+      await Promise.all(watchers.map(({ subscriber }) => subscriber.close()));
+    }
+  });
+
   it('opens nothing of a patient of another tenant, nor of a second patient', async () => {
     const foreign = String(system.demo.patients['T-US']?.['PT7']);
     expect(codeOf(await broken(physician, foreign))).toBe('NOT_FOUND');
-    const second = String(system.demo.patients['T-CN']?.['PT4']);
-    expect(codeOf(await physician.ask(WHOLE, { id: second }, BTG, 'ETREAT'))).toBe('NOT_FOUND');
+    const third = String(system.demo.patients['T-CN']?.['PT4']);
+    expect(codeOf(await physician.ask(WHOLE, { id: third }, BTG, 'ETREAT'))).toBe('NOT_FOUND');
   });
 
   it('is offered with every answer to who may do it, hidden data or not, and to nobody else', async () => {
@@ -379,18 +493,27 @@ describe('breaking the glass', () => {
     expect(desk.extensions['policy']).not.toHaveProperty('emergencyAccess');
   });
 
-  it('tells the privacy office, without a name, and the patient', async () => {
+  it('tells the privacy office, the department head and the patient, each once, without a name', async () => {
     const { directory } = system.database;
     const { emergencies, tenants } = system.composition;
-    expect(await emergencies.waiting(tenants, clock.now())).toEqual({ open: 1, due: 0, overdue: 0 });
+    expect(await emergencies.waiting(tenants, clock.now())).toEqual({ open: 1, due: 0, overdue: 0, locked: 0 });
     // The job of the running system may be faster: both write the same file once.
     const outbox = path.join(directory, 'data', 'outbox', 'emergency');
     const notices = new EmergencyNotices(emergencies, new ReminderDirectory(outbox), clock, tenants);
     await notices.run();
     expect(await notices.run()).toBe(0);
-    expect(readdirSync(outbox)).toEqual([`${access['id']}.json`]);
-    const notice = readFileSync(path.join(outbox, `${access['id']}.json`), 'utf8');
-    for (const secret of [stranger, physician.id, '王小明', '13912345678']) expect(notice).not.toContain(secret);
+    const head = demoUser('department_head', 'HQUALIMP').id;
+    const found = Object.fromEntries(
+      readdirSync(outbox).map((name) => [name, readFileSync(path.join(outbox, name), 'utf8')]),
+    );
+    const kinds = Object.entries(found).map(([name, text]) => [name, JSON.parse(text).kind, JSON.parse(text).to]);
+    expect(kinds.sort()).toEqual([
+      [`${access['id']}-head-${head}.json`, 'EMERGENCY_HEAD', `${head}@T-CN`],
+      [`${access['id']}-patient-${patient.id}.json`, 'EMERGENCY_PATIENT', `${patient.id}@T-CN`],
+      [`${access['id']}.json`, 'EMERGENCY_REVIEW', 'privacy_officer@T-CN'],
+    ]);
+    for (const secret of [stranger, physician.id, '王小明', '13912345678', REASON, 'UNCONSCIOUS'])
+      expect(Object.values(found).join()).not.toContain(secret);
     await patient.signIn();
     const report = await patient.ask(
       'query($id: ID!) { accessReport(patientId: $id, first: 50) { entries { operation purpose emergency } } }',
@@ -399,9 +522,11 @@ describe('breaking the glass', () => {
     const entries = report.data['accessReport'].entries as Loose[];
     expect(entries).toContainEqual({ operation: 'breakGlass', purpose: 'ETREAT', emergency: true });
     expect(entries.filter((one) => one['emergency']).length).toBeGreaterThanOrEqual(2);
+    // What was read of him to treat him, before, is none.
+    expect(entries.find((one) => one['operation'] === 'recordDiagnosis')).toMatchObject({ emergency: false });
   });
 
-  it('ends after four hours, is due for review then, overdue after three days, and reviewed once', async () => {
+  it('ends after four hours; without a review the account is locked after three days, until there is one', async () => {
     const states = async () => {
       await officer.signIn();
       const found: Record<string, string[]> = {};
@@ -415,13 +540,32 @@ describe('breaking the glass', () => {
     await physician.signIn();
     expect(codeOf(await physician.ask(WHOLE, { id: stranger }, BTG, 'ETREAT'))).toBe('NOT_FOUND');
     expect(await states()).toEqual({ OPEN: [], DUE: [id], OVERDUE: [], REVIEWED: [] });
-    clock.advance(68 * HOUR);
+    clock.advance(Date.parse(access['reviewDueAt']) - 60_000 - clock.milliseconds());
+    await physician.signIn();
+    expect(codeOf(await physician.ask(ACCESSES))).toBe('none');
+    clock.advance(60_000);
+    expect(codeOf(await physician.ask(ACCESSES))).toBe('UNAUTHENTICATED');
     expect(await states()).toEqual({ OPEN: [], DUE: [], OVERDUE: [id], REVIEWED: [] });
     const { emergencies, tenants } = system.composition;
-    expect(await emergencies.waiting(tenants, clock.now())).toEqual({ open: 0, due: 0, overdue: 1 });
+    expect(await emergencies.waiting(tenants, clock.now())).toEqual({ open: 0, due: 0, overdue: 1, locked: 1 });
     const judged = { id, outcome: 'JUSTIFIED', note: 'Admitted unconscious after an accident' };
-    await physician.signIn();
-    expect(codeOf(await physician.ask(REVIEW, judged))).toBe('FORBIDDEN');
+    // Who is locked is told so when he has shown his credentials; a stranger hears what he hears of any account.
+    const told = async (answer: Promise<Answer>) => {
+      const { errors } = await answer;
+      return [errors[0]?.extensions['code'], errors[0]?.message, errors[0]?.extensions['nextStep']];
+    };
+    const locked = ['UNAUTHENTICATED', expect.stringMatching(/locked/), expect.stringMatching(/privacy officer/)];
+    expect(await told(physician.tryIn())).toEqual(locked);
+    expect(await told(physician.refresh())).toEqual(locked);
+    const strange = await told(physician.tryIn('not the password of anybody'));
+    expect(strange).toEqual(await told(colleague.tryIn('not the password of anybody')));
+    expect(strange[1]).not.toMatch(/locked/);
+    expect(await system.composition.identity.actorOf('T-CN', physician.id, newId())).toBeNull();
+    const refusals = (await recordsOf(system, 'T-CN')).filter((one) => one['code'] === 'REVIEW_OVERDUE');
+    expect(refusals.map((one) => [one['operation'], one['kind'], one['outcome']])).toEqual([
+      ['signIn', 'LOGIN', 'denied'],
+      ['refresh', 'LOGIN', 'denied'],
+    ]);
     expect((await officer.ask(REVIEW, judged)).data['reviewEmergencyAccess']).toMatchObject({
       outcome: 'JUSTIFIED',
       note: judged.note,
@@ -429,6 +573,9 @@ describe('breaking the glass', () => {
     });
     expect(codeOf(await officer.ask(REVIEW, judged))).toBe('BAD_USER_INPUT');
     expect(await states()).toEqual({ OPEN: [], DUE: [], OVERDUE: [], REVIEWED: [id] });
+    // The review has unlocked the account, and the session that is young enough goes on.
+    expect(await emergencies.waiting(tenants, clock.now())).toEqual({ open: 0, due: 0, overdue: 0, locked: 0 });
+    clock.advance(1_000);
     expect((await physician.ask(ACCESSES)).data['emergencyAccesses'].totalCount).toBe(1);
     await colleague.signIn();
     expect((await colleague.ask(ACCESSES)).data['emergencyAccesses'].totalCount).toBe(0);
@@ -456,6 +603,28 @@ describe('breaking the glass', () => {
     clock.advance(1_000);
     expect(codeOf(await colleague.ask(WHOLE, { id: last }, BTG, 'ETREAT'))).toBe('NOT_FOUND');
   });
+
+  it('is reviewed by another one, also when who did it becomes a privacy officer: he is locked like anybody', async () => {
+    const { identity } = system.composition;
+    await identity.changeRole('T-CN', colleague.id, 'privacy_officer');
+    const [pending] = idsOf((await officer.ask(ACCESSES, { state: 'OPEN' })).data['emergencyAccesses']);
+    const judged = { id: pending, outcome: 'JUSTIFIED', note: 'I say that I was right' };
+    await colleague.signIn();
+    const own = await colleague.ask(REVIEW, judged, {}, 'HCOMPL');
+    expect([codeOf(own), own.errors[0]?.message]).toEqual(['FORBIDDEN', 'Nobody reviews an access of his own.']);
+    clock.advance(72 * HOUR);
+    expect(codeOf(await colleague.tryIn())).toBe('UNAUTHENTICATED');
+    await officer.signIn();
+    const overdue = idsOf((await officer.ask(ACCESSES, { state: 'OVERDUE' })).data['emergencyAccesses']);
+    for (const id of overdue) {
+      // One that waits is enough.
+      expect(codeOf(await colleague.tryIn())).toBe('UNAUTHENTICATED');
+      expect(codeOf(await officer.ask(REVIEW, { ...judged, id }))).toBe('none');
+    }
+    expect(overdue).toHaveLength(4);
+    await colleague.signIn();
+    expect(codeOf(await colleague.ask(ACCESSES, {}, {}, 'HCOMPL'))).toBe('none');
+  });
 });
 
 describe('the demo organisation', () => {
@@ -470,7 +639,7 @@ describe('the demo organisation', () => {
       return codesIn(await system.send(WHOLE, { purpose: 'TREAT', token, variables: { id } }));
     };
     expect(await seenBy('nurse')).toEqual([]);
-    // The grant is for thirty days, of which the tests above have used four.
+    // The grant is for thirty days, of which the tests above have used some.
     expect(await seenBy('physician')).toEqual(['B20']);
   });
 });

@@ -9,6 +9,7 @@ import { LogFiles } from '../../src/ledger/log-files.js';
 import { verifyLog } from '../../src/ledger/verification.js';
 import { Details, type SealedRecord, subjectOfKey } from '../../src/operation/details.js';
 import type { DetailDocument } from '../../src/operation/detail-text.js';
+import { TEST_USE } from '../support/memory-vault.js';
 import { SATISFY } from '../support/export.js';
 import { codeOf } from '../support/outcome.js';
 import { admit, represented } from '../support/person.js';
@@ -90,7 +91,7 @@ async function opened({ record, ciphertext }: Stored): Promise<DetailDocument> {
     [subject],
   );
   const id = rows[0]?.id ?? null;
-  if (id !== null) await vault.loadSubjectKeys(sealed.log, [id]);
+  if (id !== null) await vault.loadSubjectKeys(sealed.log, [id], TEST_USE);
   return new Details(vault).open(sealed, ciphertext ?? Buffer.alloc(0), id);
 }
 

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { Role } from '../../src/kernel/actor.js';
 import { bitsOf, printed, reportOf, type ChannelReport, type Trial } from '../support/oracle.js';
+import { settle } from '../support/population.js';
 import { bytesOf } from '../support/probe.js';
 import { testSystem, type Answer, type Loose, type TestSystem } from '../support/system.js';
 
@@ -129,6 +130,11 @@ const CHANNELS: Readonly<Record<string, Channel>> = {
     document: 'query($filter: LedgerFilter) { ledgerEntries(first: 1, filter: $filter) { edges { node { kind } } } }',
     variables: { filter: { subject: phone.padStart(32, '0'), operation: 'oracle' } },
   }),
+  'numbers of groups': (_guess, _target, step) => ({
+    role: 'marketer',
+    purpose: 'HMARKT',
+    document: `{ patientCounts(by: [${step % 2 === 0 ? 'REGION, GENDER' : 'GENDER'}]) { total cells { count values { value } } } }`,
+  }),
   'errors of a wrong type': ({ phone }) => list({ phone: { eq: [phone] } }),
   suggestions: ({ phone }) => ({ document: `{ patients(first: 1) { edges { node { phone_${middle(phone)} } } } }` }),
   'other people of the same year': (_guess, _target, step) =>
@@ -204,5 +210,45 @@ describe('an attacker with 200 requests on a channel', () => {
     reports.push(report);
     expect({ channel: name, bits: report.bits.toFixed(3) }).toEqual({ channel: name, bits: '0.000' });
     expect(trials).toHaveLength(REQUESTS);
+  });
+
+  /*
+   * Whether one person is among those who are counted, and in which region. Somebody who knows everybody else in the group
+   * asks for every table: in a group that is too small, in one that is not, and where this person is the eleventh.
+   */
+  it.each([
+    ['too small', 6, true],
+    ['large', 30, true],
+    ['one person short', 10, false],
+  ])('learns nothing of membership by numbers of a group that is %s', async (_what, others, countedAnew) => {
+    const crowd = {
+      region: '海南省',
+      gender: 'female',
+      birthYear: 1980 + others,
+      consents: { HMARKT: 'PERMIT' },
+    } as const;
+    await settle(system, others, crowd);
+    await settle(system, 1, { ...crowd, consents: { HMARKT: 'DENY' } });
+    await system.database.owner.query('DELETE FROM aggregate_snapshot');
+    const trials: Trial[] = [];
+    // Three requests in a document.
+    for (let step = 0; step < REQUESTS / 3; step++) {
+      const member = step % 2 === 0;
+      const purge = countedAnew ? 'DELETE FROM aggregate_snapshot' : 'SELECT 1';
+      await system.database.owner.query(`DELETE FROM rate_limit; ${purge}`);
+      await system.database.owner.query(
+        `UPDATE patient SET consents = jsonb_set(consents, '{HMARKT,decision}', $2) WHERE id =
+           (SELECT id FROM patient WHERE birth_year = $1 AND region = '海南省' ORDER BY id LIMIT 1)`,
+        [crowd.birthYear, JSON.stringify(member ? 'PERMIT' : 'DENY')],
+      );
+      const answer = await system.ask(
+        'marketer',
+        '{ a: patientCounts(by: [REGION, GENDER]) { ...c } b: patientCounts(by: [BIRTH_YEAR, GENDER]) { ...c } c: patientCounts(by: [REGION]) { ...c } } fragment c on PatientCounts { total suppressedCells cells { count values { value } } }',
+      );
+      expect(answer.errors).toEqual([]);
+      trials.push({ truth: String(member), answer: JSON.stringify(answer.data) });
+    }
+    reports.push(reportOf(`numbers of groups, ${_what}`, trials));
+    expect(bitsOf(trials).toFixed(3)).toBe('0.000');
   });
 });

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
@@ -6,6 +7,7 @@ import { compose, type Composition } from '../../src/composition.js';
 import { readConfiguration } from '../../src/config/configuration.js';
 import { totpCode } from '../../src/identity/totp.js';
 import type { Role } from '../../src/kernel/actor.js';
+import { newId } from '../../src/kernel/identifier.js';
 import { ManualClock } from '../../src/kernel/clock.js';
 import { DecisionReplay, recordedDecision, type RecordedDecision } from '../../src/operation/decision-replay.js';
 import { redecided, type Redecided } from '../../src/operation/decision-redecision.js';
@@ -263,6 +265,13 @@ describe('what was decided', () => {
     expect(rule).toMatchObject({ effect: 'permit', subject: 'Patient', consent: null });
     expect(rule.file).toMatch(/patient\.yaml$/);
     expect(explained.accesses[0].fields).toContainEqual({ field: 'birthYear', state: 'HIDDEN', masks: [] });
+    const approvals = (await recordsOf(system, 'T-CN')).filter(({ operation }) => operation === 'approvePolicy');
+    const done = approvals.filter(({ outcome }) => outcome === 'success');
+    expect(done.length).toBeGreaterThan(0);
+    for (const one of done) expect(one).toMatchObject({ acr: 'pwd+otp', obligations: ['stepUp'] });
+    expect(approvals.some(({ code, obligations }) => code === 'STEP_UP_REQUIRED' && obligations !== undefined)).toBe(
+      true,
+    );
   });
 
   it('comes out the same again, every entry of the log, with the release of its time', async () => {
@@ -270,9 +279,72 @@ describe('what was decided', () => {
     if (policy.releases === null) throw new Error('There are no releases.');
     const all: Redecided[] = [];
     for await (const one of redecided(ledgerReader, policy.releases, 'T-CN', { from: null, to: null })) all.push(one);
-    const decided = all.filter((one) => one.differences !== null);
+    const decided = all.flatMap(({ index, verdict }) => (verdict === null ? [] : [{ index, ...verdict }]));
     expect(decided.length).toBeGreaterThan(20);
-    expect(decided.filter((one) => one.differences?.length !== 0)).toEqual([]);
+    expect(decided.filter((one) => one.differences.length > 0)).toEqual([]);
+    const left = new Set(decided.flatMap((one) => one.incomparable ?? []));
+    expect([...left].sort()).toEqual([...left].filter((why) => /are not kept|is sealed/.test(why)).sort());
+  });
+
+  it('is refused again where it was refused, and told where it would not be', async () => {
+    const { ledgerReader, policy } = system.composition;
+    const denied = await system.ask('call_center_agent', 'mutation { erasePatient(id: "x") { id } }', {
+      purpose: 'HOPERAT',
+    });
+    expect(codeOf(denied)).not.toBe('none');
+    await system.ask('call_center_agent', YEARS, { purpose: 'TREAT' });
+    await system.ask('billing', '{ policyReleases { edges { node { hash } } } }', { purpose: 'HPAYMT' });
+    const page = await ledgerReader.entries('T-CN', { outcome: 'denied' }, await ledgerReader.end('T-CN'), 20);
+    const refused = page.entries.flatMap((entry) => recordedDecision(entry) ?? []);
+    const of = (code: string) => refused.find((one) => one.code === code);
+    const [purpose, rule] = [of('PURPOSE_NOT_PERMITTED'), of('FORBIDDEN')];
+    if (purpose === undefined || rule === undefined) throw new Error('Nothing was refused.');
+    const verdict = (recorded: RecordedDecision) => new DecisionReplay(policy.current, recorded).verdict();
+    const same = { differences: [], incomparable: null };
+    expect([verdict(purpose), verdict(rule)]).toEqual([same, same]);
+    expect(verdict({ ...purpose, purpose: 'HOPERAT' }).differences).toEqual([
+      'HOPERAT is a purpose of call_center_agent',
+    ]);
+    const permitted: RecordedDecision = { ...rule, role: 'security_admin', purpose: 'HSYSADMIN' };
+    expect(verdict(permitted).differences[0]).toMatch(/^policyReleases is permitted by /);
+    expect(verdict({ ...permitted, named: false })).toEqual({
+      ...{ differences: [], incomparable: 'the facts of its row are not kept' },
+    });
+    expect(verdict({ ...rule, rules: ['patient-for-billing'] }).differences).toEqual([
+      'the rule patient-for-billing is recorded and takes no part',
+    ]);
+    expect(verdict({ ...rule, operation: 'reveal' }).incomparable).toBe('what was asked for is sealed');
+  });
+
+  it('is found by the id that its answer told: every record of its document, the refused one with the rules it lacks', async () => {
+    const EXPLAIN = `query($id: ID!) { explainDecisions(decisionId: $id) { operation outcome code decision acr consents
+      obligations rules { id } lacking { id effect file line lacks { kind names } } differences } }`;
+    const explained = async (id: string, role: Role = 'security_admin') => ask(role, EXPLAIN, { id });
+    const both = `{ patients(first: 2) { edges { node { id name } } } policyReleases { edges { node { hash } } } }`;
+    const told = await system.ask('call_center_agent', both, { purpose: 'HOPERAT' });
+    const { decisionId } = told.extensions['policy'];
+    const answer = await explained(decisionId);
+    expect(codeOf(answer)).toBe('none');
+    const found = answer.data['explainDecisions'] as Loose[];
+    expect(found.map(({ operation, outcome }) => [operation, outcome]).sort()).toEqual([
+      ['patients', 'success'],
+      ['policyReleases', 'denied'],
+    ]);
+    expect(found.map(({ decision, acr, differences }) => [decision, acr, differences])).toEqual([
+      [decisionId, 'pwd', []],
+      [decisionId, 'pwd', []],
+    ]);
+    const refused = found.find(({ outcome }) => outcome === 'denied');
+    expect(refused).toMatchObject({ code: 'FORBIDDEN', rules: [] });
+    expect(refused?.['lacking'].length).toBeGreaterThan(0);
+    const nearest: Loose | undefined = refused?.['lacking'][0];
+    expect(nearest).toMatchObject({ effect: 'permit', lacks: [{ kind: 'role' }, { kind: 'purpose' }] });
+    expect(nearest?.['file']).toMatch(/organization\.yaml$/);
+    const foreign = await system.ask('call_center_agent', YEARS, { purpose: 'HOPERAT', tenant: 'T-US' });
+    const ids = [foreign.extensions['policy'].decisionId, newId(), 'nothing', randomUUID()];
+    const answers = await Promise.all(ids.map((id) => explained(String(id))));
+    expect(new Set(answers.map((one) => JSON.stringify(one.data) + codeOf(one) + one.errors[0]?.message)).size).toBe(1);
+    expect(answers.map(codeOf)).toEqual(ids.map(() => 'NOT_FOUND'));
   });
 
   it('is not taken for the same where rules, states or policies are others', async () => {

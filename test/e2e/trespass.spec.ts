@@ -164,8 +164,8 @@ describe('a guardian of two', () => {
     const correct = () =>
       system.ask('front_desk', UPDATE, { variables: { id: ward, version: 1, input: { birthDate: '2001-01-01' } } });
     // The correction happens after the registration has looked at the date of birth, and before it is committed.
-    vault.loadSubjectKeys = async (tenant, subjects) => {
-      await load(tenant, subjects);
+    vault.loadSubjectKeys = async (tenant, subjects, use) => {
+      await load(tenant, subjects, use);
       looked += 1;
       if (looked === 2) expect(codeOf(await correct())).toBe('none');
     };

@@ -80,7 +80,7 @@ describe('createPatient', () => {
 });
 
 describe('updatePatient', () => {
-  it('keeps what is absent, byte for byte in what it does not touch', async () => {
+  it('keeps what is absent, and seals all that is sealed for the version that the row has now', async () => {
     const { id } = await made();
     const before = await stored(id);
     const answer = await update(id, 1, { email: 'new@example.org' });
@@ -91,10 +91,10 @@ describe('updatePatient', () => {
       region: '四川省',
     });
     const after = await stored(id);
-    expect(after['sealed_identity']).toEqual(before['sealed_identity']);
-    expect(after['sealed_government']).toEqual(before['sealed_government']);
     expect(after['phone_index']).toEqual(before['phone_index']);
-    expect(after['sealed_contact']).not.toEqual(before['sealed_contact']);
+    for (const column of ['sealed_identity', 'sealed_government', 'sealed_contact']) {
+      expect(after[column]).not.toEqual(before[column]);
+    }
   });
 
   it('clears with null, with everything that was made from the value', async () => {

@@ -39,7 +39,11 @@ function factsOf(row: RandomRow): Facts {
     isListed: row.owner !== null && ACTOR.patientIds.includes(row.owner),
     isOpen: row.owner !== null && ACTOR.emergencyPatientIds.includes(row.owner),
     isGranted:
-      row.owner !== null && row.label !== null && ACTOR.compartmentGrants.includes(`${row.owner}:${row.label}`),
+      row.owner !== null &&
+      row.label !== null &&
+      [`${row.owner}:${row.label}`, `${row.owner}:${row.label}:${row.owner}`].some((grant) =>
+        ACTOR.compartmentGrants.includes(grant),
+      ),
     inTeam: (teams ?? []).some((team) => ACTOR.careTeamIds.includes(team)),
     comesToday: children.some((hours) => {
       if (hours % 2 !== 0) return false;

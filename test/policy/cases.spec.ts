@@ -51,6 +51,7 @@ function columnsOf(noun: NounDeclaration): string[] {
   const typeOf = (fact: Exclude<FactDeclaration, { source: 'today' }>) => {
     if (fact.source === 'column') return SQL_TYPES[fact.kind];
     if (fact.source === 'granted') return 'text';
+    if (fact.source === 'age') return 'integer';
     return fact.source === 'overlap' ? 'uuid[]' : fact.source === 'consent' ? 'jsonb' : 'uuid';
   };
   const { subject } = noun;
@@ -60,6 +61,9 @@ function columnsOf(noun: NounDeclaration): string[] {
     if (fact.source === 'today' || columns.has(fact.column)) continue;
     columns.set(fact.column, `${typeOf(fact)} NOT NULL`);
   }
+  for (const fact of noun.facts)
+    if (fact.source === 'granted' && fact.visit !== undefined && !columns.has(fact.visit))
+      columns.set(fact.visit, 'uuid');
   return [...columns].map(([name, type]) => `${name} ${type}`);
 }
 
@@ -91,6 +95,8 @@ async function insertRow(noun: NounDeclaration, facts: Facts, parentId: string |
     const value = facts[fact.name];
     if (fact.source === 'column') values.set(fact.column, value ?? (fact.kind === 'text' ? 'x' : newId()));
     else if (fact.source === 'consent') values.set(fact.column, storedConsents(fact.name, facts));
+    else if (fact.source === 'age')
+      values.set(fact.column, NOW.getUTCFullYear() - fact.years - (value === true ? 1 : 0));
     else if (fact.source === 'listed') {
       if (value === true) values.set(fact.column, listed[fact.actorAttribute].pop());
       else if (!values.has(fact.column)) values.set(fact.column, newId());

@@ -78,6 +78,22 @@ describe('npm run policy', () => {
     bench.write('invariants.yaml', readFileSync('policies/invariants.yaml', 'utf8'));
   });
 
+  it('refuses policies whose cases notice less than the minimum, by as little as it may be', async () => {
+    const cases = path.join('cases', 'care-team.yaml');
+    const text = bench.read(cases);
+    const mutate = ['mutate', '--rule', 'care-team-for-staff', '--directory', bench.directory];
+    expect(await main(mutate)).toBe(0);
+    bench.write(cases, text.replace(/ {2}- name: roles without access to this noun\b.*\n(?: {4}.*\n)+/, ''));
+    expect(await main(mutate)).toBe(1);
+    const [, noticed = '', all = ''] = /^(\d+) of (\d+) mutants noticed/.exec(lastLine() ?? '') ?? [];
+    const score = Number(noticed) / Number(all);
+    expect(score).toBeGreaterThan(0.5);
+    expect(score).toBeLessThan(0.9);
+    expect(await main([...mutate, '--minimum', String(score)])).toBe(0);
+    expect(await main([...mutate, '--minimum', String(score + 0.001)])).toBe(1);
+    bench.write(cases, text);
+  });
+
   it('names the rules, the consent and the masks of an answer', async () => {
     const question = ['explain', '--role', 'call_center_agent', '--purpose', 'CAREMGT'];
     expect(await main([...question, '--facts', 'inCareTeam=true,consent.CAREMGT=DENY'])).toBe(0);

@@ -327,7 +327,7 @@ describe('a consent clause in PostgreSQL', () => {
     ).rows;
     const facts = readFacts(registry.noun('Person'), row);
     expect([facts['consent.TREAT'], facts['consent.PATADMIN']]).toEqual(['DENY', 'NONE']);
-    const made = newFacts(registry.noun('Person'), { id: SELF_ID, teams: [] }, ACTOR, SCOPES);
+    const made = newFacts(registry.noun('Person'), { id: SELF_ID, teams: [] }, ACTOR, SCOPES, CONTEXT.now);
     expect(made).toMatchObject({ 'consent.TREAT': 'NONE', 'consent.PATADMIN': 'NONE', isMe: true, inTeam: false });
   });
 

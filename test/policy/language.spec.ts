@@ -124,7 +124,7 @@ describe('a rule for reveal', () => {
       '    lookup: { exact: [phone],',
       '    limits: { perUserPerHour: 30 }\n    lookup: { exact: [phone],',
     );
-    expect(said()).toEqual(['policies/patient.yaml: "limits" needs the action reveal.']);
+    expect(said()).toEqual(['policies/patient.yaml: "limits" needs the action reveal or aggregate.']);
   });
 
   it('falls with the right to read, and with the clear value', () => {
@@ -188,6 +188,46 @@ describe('obligations', () => {
       { type: 'fourEyes', role: 'privacy_officer' },
       { type: 'kAnonymity', k: 11, quasi: ['gender'], lDiversity: [{ on: 'region', l: 2 }], suppressMax: 0.05 },
     ]);
+  });
+});
+
+describe('a rule for aggregate', () => {
+  const groups = '{ type: kAnonymity, k: 11, quasi: [birthYear, gender, region], suppressMax: 1 }';
+  // prettier-ignore
+  it.each([
+    ['of groups that are too small', 'k: 11, quasi: [birthYear, gender, region],', 'k: 10, quasi: [birthYear, gender, region],', /must be >= 11/],
+    ['without groups', `    obligations: [${groups}]\n`, '', /needs "obligations: \[\{ type: kAnonymity, k: 11, quasi: \[birthYear, gender, region\]/],
+    ['of groups by other fields', 'quasi: [birthYear, gender, region],', 'quasi: [birthYear, gender],', /"quasi" names the fields that are counted by/],
+    ['that would leave only so much out', 'region], suppressMax: 1 }', 'region], suppressMax: 0.5 }', /always left out/],
+    ['of diverse groups', 'region], suppressMax: 1 }', 'region], suppressMax: 1, lDiversity: { on: status, l: 2 } }', /always left out/],
+    ['without a limit', `    limits: { perUserPerHour: 60 }\n    obligations: [${groups}]`, `    obligations: [${groups}]`, /needs "limits: \{ perUserPerHour: 60 \}"/],
+    ['that masks', 'fields: { clear: [birthYear, gender, region] }', 'fields: { clear: [gender, region], masked: [birthYear] }', /What is counted by is in clear/],
+    ['by what tells people apart', 'fields: { clear: [birthYear, gender, region] }', 'fields: { clear: [birthYear, gender, region, createdAt] }', /Nobody is counted by "createdAt"/],
+    ['by what is sealed', 'fields: { clear: [birthYear, gender, region] }', 'fields: { clear: [birthYear, gender, region, birthDate] }', /Nobody is counted by "birthDate"/],
+    ['that shows rows too', 'actions: [aggregate]', 'actions: [aggregate, read]', /aggregate stands alone/],
+    ['by the network', '    where: { status: active, isAdult: true }', "    when: { network: [corp] }\n    where: { status: active, isAdult: true }", /neither on the hour nor on the network/],
+  ] as const)('%s is refused', (_name, before, after, message) => {
+    bench.edit('patient.yaml', before, after);
+    expect(said().join('\n')).toMatch(message);
+  });
+
+  // prettier-ignore
+  it.each([
+    ['of one\'s own patients', 'where: { status: active, isAdult: true }', 'where: { status: active, isAdult: true, inCareTeam: true }', /no condition may ask who counts/],
+    ['of those who are no adults', 'where: { status: active, isAdult: true }', 'where: { status: active }', /"marketing-counts-consenting-adults-alone" does not hold/],
+  ] as const)('%s is refused', (_name, before, after, message) => {
+    bench.edit('patient.yaml', before, after);
+    const problems = problemsOf(() => PolicyEngine.load(bench.source(), registry));
+    expect(problems.map((one) => one.message).join('\n')).toMatch(message);
+  });
+
+  it('is of patients alone', () => {
+    bench.edit(
+      'diagnosis.yaml',
+      'rules:\n',
+      `rules:\n  - id: counted\n    effect: permit\n    roles: [researcher]\n    purposes: [HRESCH]\n    actions: [aggregate]\n    fields: { clear: [icdChapter] }\n    limits: { perUserPerHour: 60 }\n    obligations: [{ type: kAnonymity, k: 11, quasi: [icdChapter], suppressMax: 1 }]\n`,
+    );
+    expect(said().join('\n')).toMatch(/Only patients are counted, not Diagnosis/);
   });
 });
 

@@ -34,6 +34,12 @@ export class GrantCompartmentInput implements GrantCompartmentArguments {
   @Field(() => GrantableCompartment)
   compartment: GrantableCompartment;
 
+  @Field(() => ID, {
+    nullable: true,
+    description: 'One visit of the patient: then it opens that visit and what was diagnosed there, and nothing else.',
+  })
+  visitId?: string | null;
+
   @Field(() => GrantReason)
   reasonCode: GrantReason;
 

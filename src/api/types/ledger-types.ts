@@ -159,6 +159,18 @@ export class LedgerEntryType implements LedgerEntryView {
 
   @Field(() => [LedgerAccessType])
   accesses: LedgerEntryView['accesses'];
+
+  @Field(() => String, { nullable: true, description: 'The decisionId that the caller was told in extensions.policy.' })
+  decision: string | null;
+
+  @Field(() => String, { nullable: true, description: 'How the session was authenticated: pwd or pwd+otp (RFC 8176).' })
+  acr: string | null;
+
+  @Field(() => [String], { description: 'Purposes whose consent the rules asked for.' })
+  consents: readonly string[];
+
+  @Field(() => [String], { description: 'What the rules demanded besides a record, such as stepUp or reason.' })
+  obligations: readonly string[];
 }
 
 @ObjectType('LedgerEntryEdge')

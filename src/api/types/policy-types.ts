@@ -1,5 +1,10 @@
 import { Field, ID, InputType, Int, ObjectType, registerEnumType } from '@nestjs/graphql';
-import type { DecisionExplanation, ExplainedAccess, ExplainedRule } from '../../operation/decision-explanation.js';
+import type {
+  DecisionExplanation,
+  ExplainedAccess,
+  ExplainedLack,
+  ExplainedRule,
+} from '../../operation/decision-explanation.js';
 import type { PolicyFile, ProposePolicyArguments } from '../../operation/policy-proposal.js';
 import type { PolicyReleaseConnection } from '../../operation/policy-release.js';
 import type { PolicyReleaseView } from '../../operation/policy-view.js';
@@ -140,6 +145,24 @@ class ExplainedRuleType implements ExplainedRule {
   onDeny: string | null;
 }
 
+@ObjectType('DecisionLack')
+class DecisionLackType {
+  @Field(() => String, {
+    description:
+      'role, purpose, action, time, network, inherit (the parent row is not read), condition, consent, obligation or forbidden.',
+  })
+  kind: string;
+
+  @Field(() => [String], { description: 'What the rule asks for: roles, purposes, actions, types, facts; no values.' })
+  names: readonly string[];
+}
+
+@ObjectType('LackingRule', { description: 'A rule that did not allow what was refused.' })
+class LackingRuleType extends ExplainedRuleType implements ExplainedLack {
+  @Field(() => [DecisionLackType])
+  lacks: ExplainedLack['lacks'];
+}
+
 @ObjectType('ExplainedField')
 class ExplainedFieldType {
   @Field(() => String)
@@ -175,6 +198,18 @@ export class DecisionExplanationType implements DecisionExplanation {
   @Field(() => String)
   operation: string;
 
+  @Field(() => ID, { nullable: true, description: 'The decisionId of its document.' })
+  decision: string | null;
+
+  @Field(() => String, { nullable: true, description: 'How the session was authenticated: pwd or pwd+otp (RFC 8176).' })
+  acr: string | null;
+
+  @Field(() => [String], { description: 'Purposes whose consent the rules asked for.' })
+  consents: readonly string[];
+
+  @Field(() => [String], { description: 'What the rules demanded besides a record, such as stepUp or reason.' })
+  obligations: readonly string[];
+
   @Field(() => String)
   outcome: string;
 
@@ -198,6 +233,11 @@ export class DecisionExplanationType implements DecisionExplanation {
 
   @Field(() => [ExplainedAccessType])
   accesses: readonly ExplainedAccess[];
+
+  @Field(() => [LackingRuleType], {
+    description: 'Of a refusal: the rules that would have allowed it, the nearest first, and what each asks for.',
+  })
+  lacking: readonly ExplainedLack[];
 
   @Field(() => [String], { description: 'What the policies of the time would not do again; empty as a rule.' })
   differences: readonly string[];

@@ -43,7 +43,8 @@ export const openAttachment = defineOperation<{ readonly id: string }, OpenedAtt
     const { contentType, size, content } = view;
     if (access?.state !== 'CLEAR') throw notFound('FORBIDDEN');
     if (typeof content !== 'string' || typeof contentType !== 'string' || typeof size !== 'number') throw notFound();
-    return { id, contentType, size, bytes: scope.services.contents.open(contentPlace(scope, view, content)) };
+    const bytes = scope.services.contents.open(contentPlace(scope, view, content), scope.document.keyUse);
+    return { id, contentType, size, bytes };
   },
 });
 

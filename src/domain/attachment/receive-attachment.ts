@@ -82,7 +82,7 @@ export async function receiveAttachment(
   const store = (content: StoreArguments['content']) =>
     operations.run(storeAttachment, document, { id, version, content }, STORED);
   try {
-    await contents.keep(place, check.inspect(bytes));
+    await contents.keep(place, check.inspect(bytes), document.keyUse);
   } catch (error) {
     if (error instanceof RefusedContent) await store(null);
     throw error;

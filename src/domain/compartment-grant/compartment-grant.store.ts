@@ -4,6 +4,18 @@ import type { Scope } from '../../operation/scope.js';
 /** Roles that may be granted a compartment: those that treat. */
 const CLINICIANS = ['physician', 'nurse'];
 
+/** Whether the visit is one of the patient's. Of what compartment it is is not asked. */
+export async function isVisitOf(scope: Scope, patientId: string, visitId: string): Promise<boolean> {
+  const { tenant } = scope.actor;
+  if (!isId(visitId)) return false;
+  const rows = await scope.services.database.query(tenant, {
+    name: 'compartment_visit',
+    text: `SELECT 1 FROM visit WHERE tenant_id = $1 AND patient_id = $2::uuid AND id = $3::uuid AND assert_tenant($1)`,
+    values: [tenant, patientId, visitId],
+  });
+  return rows.length > 0;
+}
+
 /** The role of a living clinician's account of the tenant; null for every other account, and for none. */
 export async function grantableRole(scope: Scope, accountId: string): Promise<string | null> {
   const { tenant } = scope.actor;

@@ -4,7 +4,7 @@ import { Attribute, Internal, Noun, TenantIndex } from '../../persistence/attrib
 import { FieldAccess, Governed } from '../governed.js';
 
 /**
- * That one clinician may see one special compartment of one patient for a time. It says nothing of whether the patient has
+ * That one clinician may see one special compartment of one patient for a time, or what of it is of one visit. It says nothing of whether the patient has
  * anything in it. It is its own subject, with a key and a reference of its own: were it the patient's, the access report
  * would tell a guardian of a compartment that a minor keeps to himself.
  */
@@ -50,6 +50,16 @@ export class CompartmentGrant {
     description: 'HIV_STD, MENTAL, SUD, GENETIC, REPRO or ABUSE.',
   })
   compartment: string | null;
+
+  @Attribute({
+    kind: 'id',
+    group: 'access',
+    level: 'L4',
+    mask: 'M_NULL',
+    description:
+      'The one visit that it opens, with what was diagnosed there; null where it opens the whole compartment.',
+  })
+  visitId: string | null;
 
   @Attribute({
     kind: 'code',

@@ -5,7 +5,7 @@ import { readInstant } from '../../operation/input.js';
 import { defineOperation } from '../../operation/operation.js';
 import type { ListArguments } from '../../operation/reader.js';
 import type { View } from '../../operation/view.js';
-import { grantableRole } from './compartment-grant.store.js';
+import { grantableRole, isVisitOf } from './compartment-grant.store.js';
 
 export enum GrantableCompartment {
   HIV_STD = 'HIV_STD',
@@ -29,6 +29,8 @@ export interface GrantCompartmentArguments {
   readonly patientId: string;
   readonly compartment: GrantableCompartment;
   readonly reasonCode: GrantReason;
+  /** Of that patient: then it opens this visit alone, and what was diagnosed there. */
+  readonly visitId?: string | null;
   /** RFC 3339 with a zone; now where it is left out. */
   readonly validFrom?: string | null;
   /** RFC 3339 with a zone; 30 days after its beginning where it is left out, 365 at most. */
@@ -42,7 +44,7 @@ const MOST_DAYS = 365;
 
 /**
  * Lets a clinician who treats a patient see a special compartment of that patient. Nothing of the patient is looked at but
- * that there is one, so the answer tells the granter nothing clinical. Open sessions of the account know it within a second.
+ * that there is one, and the visit that is named, so the answer tells the granter nothing clinical. Open sessions of the account know it within a second.
  */
 export const grantCompartment = defineOperation<GrantCompartmentArguments, View>({
   name: 'grantCompartment',
@@ -50,10 +52,12 @@ export const grantCompartment = defineOperation<GrantCompartmentArguments, View>
   action: 'create',
   type: 'CompartmentGrant',
   mode: 'write',
-  handler: async (scope, { accountId, patientId, compartment, reasonCode, ...period }) => {
+  handler: async (scope, { accountId, patientId, compartment, reasonCode, visitId = null, ...period }) => {
     await scope.write.subject('Patient', patientId);
     const accountRole = await grantableRole(scope, accountId);
     if (accountRole === null) throw refuse('accountId', 'is no clinician', 'Send the id that "me" shows a clinician.');
+    if (visitId !== null && !(await isVisitOf(scope, patientId, visitId)))
+      throw refuse('visitId', 'is no visit of the patient', 'Send one of his, or none for all of the compartment.');
     const validFrom = instantOf('validFrom', period.validFrom) ?? scope.now.toISOString();
     const standard = instantText(Date.parse(validFrom) + STANDARD_DAYS * DAY);
     const validUntil = instantOf('validUntil', period.validUntil) ?? standard;
@@ -63,8 +67,11 @@ export const grantCompartment = defineOperation<GrantCompartmentArguments, View>
       throw refuse('validUntil', `is more than ${MOST_DAYS} days after the beginning`, 'Shorten it.');
     return scope.write.create(
       'CompartmentGrant',
-      { accountId, patientId, compartment, reasonCode, validFrom, validUntil },
-      { internal: { account_role: accountRole, granted_by: scope.actor.id, status: 'active' } },
+      { accountId, patientId, compartment, visitId, reasonCode, validFrom, validUntil },
+      {
+        key: await scope.write.newSubject(),
+        internal: { account_role: accountRole, granted_by: scope.actor.id, status: 'active' },
+      },
     ).view;
   },
 });

@@ -19,6 +19,7 @@ import { FieldAccess, Governed } from '../governed.js';
       source: 'granted',
       patient: 'patient_id',
       column: 'compartment',
+      visit: 'visit_id',
       actorAttribute: 'compartmentGrants',
     },
     { name: 'codeSystem', source: 'column', column: 'code_system', kind: 'text' },

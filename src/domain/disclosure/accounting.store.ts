@@ -68,7 +68,7 @@ export async function accountableDisclosures(
     ),
   );
   return rows.map(({ id, disclosed_at, category, sealed_access }) => {
-    const address = { tenant, type: 'Disclosure', rowId: id, subjectId: patientId };
+    const address = { tenant, type: 'Disclosure', rowId: id, version: 0, subjectId: patientId };
     const opened = vault.open(address, 'access', sealed_access);
     const text = (field: string) => (typeof opened[field] === 'string' ? opened[field] : null);
     return {
@@ -93,20 +93,22 @@ export async function suspensionsAbout(scope: Scope, patientId: string): Promise
     statement: string;
     status: string;
     until_at: Date;
+    version: number;
     sealed_access: Buffer;
   }>(tenant, {
     name: 'accounting_suspensions',
     text:
-      `SELECT id, statement, status, until_at, sealed_access FROM accounting_suspension ` +
+      `SELECT id, statement, status, until_at, version, sealed_access FROM accounting_suspension ` +
       `WHERE tenant_id = $1 AND patient_id = $2::uuid AND assert_tenant($1)`,
     values: [tenant, patientId],
   });
   await vault.loadSubjectKeys(
     tenant,
     rows.map((row) => row.id),
+    scope.document.keyUse,
   );
-  return rows.map(({ id, statement, status, until_at, sealed_access }) => {
-    const address = { tenant, type: 'AccountingSuspension', rowId: id, subjectId: id };
+  return rows.map(({ id, statement, status, until_at, version, sealed_access }) => {
+    const address = { tenant, type: 'AccountingSuspension', rowId: id, version, subjectId: id };
     const { agency } = vault.open(address, 'access', sealed_access);
     return { agency: String(agency), oral: statement === 'ORAL', ended: status !== 'active', until: until_at };
   });

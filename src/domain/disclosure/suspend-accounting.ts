@@ -48,7 +48,8 @@ export const suspendAccounting = defineOperation<SuspendAccountingArguments, Vie
     if (oral) await refuseLonger(scope, patientId, agency, statedAt, until);
     const statement = oral ? 'ORAL' : 'WRITTEN';
     const values = { patientId, agency, statement, statedAt, until };
-    return scope.write.create('AccountingSuspension', values, { internal: { status: 'active' } }).view;
+    const key = await scope.write.newSubject();
+    return scope.write.create('AccountingSuspension', values, { key, internal: { status: 'active' } }).view;
   },
 });
 

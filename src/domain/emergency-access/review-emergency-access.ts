@@ -52,7 +52,11 @@ export interface ReviewEmergencyAccessArguments {
   readonly note: string;
 }
 
-/** Notes what the privacy office found, once. An access that is still open ends with its review. */
+/**
+ * Notes what the privacy office found, once. An access that is still open ends with its review, and the account that an
+ * overdue review has locked is open again. Nobody reviews an access of his own, also not after he became a privacy officer:
+ * where the tenant has no other one, the operator makes one (`npm run organisation -- account`).
+ */
 export const reviewEmergencyAccess = defineOperation<ReviewEmergencyAccessArguments, View>({
   name: 'reviewEmergencyAccess',
   kind: 'UPDATE',

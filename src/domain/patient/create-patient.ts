@@ -21,6 +21,7 @@ export const createPatient = defineOperation<PatientValues, View>({
       'Patient',
       { ...values },
       {
+        key: await scope.write.newSubject(),
         indexed: indexedTexts(values, scope.actor.country),
         internal: { status: 'active' },
       },

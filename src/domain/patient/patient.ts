@@ -21,6 +21,7 @@ import { FieldAccess, Governed } from '../governed.js';
     { name: 'isRepresented', source: 'listed', column: 'id', actorAttribute: 'patientIds' },
     { name: 'isEmergency', source: 'listed', column: 'id', actorAttribute: 'emergencyPatientIds' },
     { name: 'consent', source: 'consent', column: 'consents' },
+    { name: 'isAdult', source: 'age', column: 'birth_year', years: 18 },
     { name: 'inCareTeam', source: 'overlap', column: 'care_team_ids', actorAttribute: 'careTeamIds' },
     {
       name: 'hasVisitToday',

@@ -22,6 +22,7 @@ import { FieldAccess, Governed } from '../governed.js';
       source: 'granted',
       patient: 'patient_id',
       column: 'compartment',
+      visit: 'id',
       actorAttribute: 'compartmentGrants',
     },
   ],

@@ -176,9 +176,18 @@ class Mapping {
         type: { system: ENTITY, code: '4', display: 'Other' },
         role: { system: OBJECT_ROLE, code: '13', display: 'Security Resource' },
         description: `Record SHA-256 ${entry.recordHash}, leaf ${entry.leaf}`,
+        ...this.decided(),
       },
       ...outcome,
     ];
+  }
+
+  /** What the policy decided by, where the record says it. */
+  private decided(): Json {
+    const { decision, acr, consents = [], obligations = [] } = this.record;
+    const said = { decision, acr, consents: consents.join(' '), obligations: obligations.join(' ') };
+    const detail = Object.entries(said).flatMap(([type, value]) => (value ? [{ type, valueString: value }] : []));
+    return detail.length === 0 ? {} : { detail };
   }
 
   private patient(subject: string): Json {

@@ -80,11 +80,7 @@ class BundleImport {
     const known = resources.filter((one) => !isFresh.has(one));
     const knownPatients = known.filter((one) => one.type === 'Patient').map((one) => this.id('Patient', one.key) ?? '');
     await this.loadSubjects(fresh);
-    for (const one of fresh)
-      this.ids.set(
-        nameOf(one.type, one.key),
-        at(one.place, () => this.stage(one)),
-      );
+    for (const one of fresh) this.ids.set(nameOf(one.type, one.key), await at(one.place, () => this.stage(one)));
     return { created: count(fresh), unchanged: sum(count(known), repeated), skipped, knownPatients };
   }
 
@@ -124,7 +120,7 @@ class BundleImport {
   }
 
   /** Stages one row and gives its id. The order of types is the order of `fresh`: parents come first. */
-  private stage(resource: MappedResource): string {
+  private async stage(resource: MappedResource): Promise<string> {
     const { write } = this.scope;
     const source = this.source(resource.type, resource.key, resource.content);
     switch (resource.type) {
@@ -132,7 +128,7 @@ class BundleImport {
       case 'Practitioner':
         return write.create(resource.type, present(resource.mapped), { internal: { ...source } }).id;
       case 'Patient':
-        return this.stagePatient(resource, source);
+        return await this.stagePatient(resource, source);
       case 'Encounter': {
         const { subject, practitioner, organization } = resource.mapped.references;
         const values = {
@@ -154,13 +150,14 @@ class BundleImport {
     }
   }
 
-  private stagePatient({ key, mapped }: Of<'Patient'>, source: object): string {
+  private async stagePatient({ key, mapped }: Of<'Patient'>, source: object): Promise<string> {
     const { write, actor, now } = this.scope;
     const values = present(mapped.values);
     const { birthDate, ...others } = values;
     // Who types a birth date must know the day; a source system may know no more than the year.
     checkPatient(birthDate?.length === 10 ? values : others, now);
     const created = write.create('Patient', values, {
+      key: await write.newSubject(),
       indexed: indexedTexts(values, actor.country),
       internal: { status: mapped.status, ...source, ...(this.careTeamId && { care_team_ids: [this.careTeamId] }) },
     });
@@ -222,9 +219,9 @@ function patientKeys(resources: readonly MappedResource[]): Set<string> {
 }
 
 /** Says where in the bundle it is that a rule of the domain refused. */
-function at<Result>(place: string, work: () => Result): Result {
+async function at<Result>(place: string, work: () => Promise<Result>): Promise<Result> {
   try {
-    return work();
+    return await work();
   } catch (error) {
     if (!(error instanceof Failure) || error.code !== 'BAD_USER_INPUT') throw error;
     throw rejection(place, error.message.replace(/\.$/, ''));

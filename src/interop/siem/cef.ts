@@ -29,6 +29,10 @@ export function toCef(event: SecurityEvent): string {
     ...labelled(4, 'recordSha256', event.recordHash),
     ...labelled(5, 'rules', clipped(event.rules)),
     ...labelled(6, 'subjects', clipped(subjects)),
+    ['flexString1', event.decision ?? null],
+    ['flexString1Label', event.decision === undefined ? null : 'decision'],
+    ['flexString2', event.acr ?? null],
+    ['flexString2Label', event.acr === undefined ? null : 'acr'],
     ['cn1', subjects.length],
     ['cn1Label', 'subjectCount'],
   ];

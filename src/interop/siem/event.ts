@@ -24,6 +24,11 @@ export interface SecurityEvent {
   readonly policy: string | null;
   readonly rules: readonly string[];
   readonly reason: boolean;
+  /** Absent where the record does not have them: see FORMAT.md. */
+  readonly decision?: string;
+  readonly acr?: string;
+  readonly consents?: readonly string[];
+  readonly obligations?: readonly string[];
   /** As in the record, but the subjects are tokens of this stream. */
   readonly accesses: readonly Access[];
 }
@@ -39,10 +44,26 @@ export function toSecurityEvent(
 ): SecurityEvent {
   const record = JSON.parse(entry.record.toString()) as SecurityEvent;
   const { log, writer, number, time, request, operation, kind, outcome, code, actor, role, session, purpose } = record;
-  const { policy, rules, reason } = record;
+  const { policy, rules, reason, decision, acr, consents, obligations } = record;
   const token = (subject: string) =>
     createHmac('sha256', tokenKey).update(`security event\n${log}\n${subject}`).digest('hex').slice(0, TOKEN_DIGITS);
-  const what = { operation, kind, outcome, code, actor, role, session, purpose, policy, rules, reason };
+  const what = {
+    operation,
+    kind,
+    outcome,
+    code,
+    actor,
+    role,
+    session,
+    purpose,
+    policy,
+    rules,
+    reason,
+    decision,
+    acr,
+    consents,
+    obligations,
+  };
   return {
     index: entry.index,
     recordHash: entry.recordHash,
