@@ -24,6 +24,8 @@ const COMMANDS = {
   schema: 'dist/src/cli/schema.js',
   migration: 'dist/src/cli/migration.js',
   organisation: 'dist/src/cli/organisation.js',
+  backup: 'dist/src/cli/backup.js',
+  restore: 'dist/src/cli/restore.js',
   sbom: 'dist/src/cli/sbom.js',
   bench: 'dist/bench/run.js',
 };

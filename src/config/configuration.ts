@@ -102,6 +102,11 @@ export function readConfiguration(environment: Environment = process.env): Confi
   return Object.freeze(configuration);
 }
 
+/** The same for another data directory than the one of the environment; places that were not set lie in it. */
+export function readConfigurationIn(dataDirectory: string, environment: Environment = process.env): Configuration {
+  return readConfiguration({ ...environment, CUSTODIA_DATA_DIRECTORY: dataDirectory });
+}
+
 /** Who holds the database must not hold the keys and the checkpoints too (see the table of trust in the README). */
 function refuseTrialSettings(configuration: Configuration): void {
   if (configuration.databaseUrl === null) {
