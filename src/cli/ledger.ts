@@ -5,6 +5,7 @@ import { keys, keysOptions, keysUsage } from './ledger-keys.js';
 import { exportOptions, exportTo, exportUsage, tail, tailOptions, tailUsage } from './ledger-read.js';
 import { restored, restoredOptions, restoredUsage } from './ledger-restored.js';
 import { retention, retentionOptions, retentionUsage } from './ledger-retention.js';
+import { rows, rowsOptions, rowsUsage } from './ledger-rows.js';
 import { stream, streamOptions, streamUsage } from './ledger-stream.js';
 
 interface Verb {
@@ -23,6 +24,7 @@ const VERBS: Readonly<Record<string, Verb>> = {
   retention: { usage: retentionUsage, options: retentionOptions, run: retention },
   prune: { usage: pruneUsage, options: pruneOptions, run: prune },
   keys: { usage: keysUsage, options: keysOptions, run: keys },
+  rows: { usage: rowsUsage, options: rowsOptions, run: rows },
   restored: { usage: restoredUsage, options: restoredOptions, run: restored },
 };
 

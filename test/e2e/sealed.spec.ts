@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { storedVersions, WrittenRows, type WritingRecord } from '../../src/operation/row-history.js';
 import { Vault } from '../../src/vault/vault.js';
 import { filesIn, found, foundInFile } from '../support/canaries.js';
 import { TEST_USE } from '../support/memory-vault.js';
@@ -9,8 +10,7 @@ import { codesOf, patientId } from '../support/probe.js';
 import { recordsOf, testSystem, type Answer, type Loose, type TestSystem } from '../support/system.js';
 
 /*
- * Not told by a sealed value, and so not tested: that a whole row was put back by a superuser with its version; that a
- * sealed value was removed; that a plain column was changed.
+ * Not told by a sealed value, and so not tested: that a sealed value was removed; that a plain column was changed.
  */
 
 let system: TestSystem;
@@ -332,5 +332,46 @@ describe('a sealed value that a superuser touched', () => {
       mine.commitment,
     ]);
     await load();
+  });
+});
+
+describe('a row that was taken back whole, with its version', () => {
+  async function differences(tenant: string) {
+    const { composition } = system;
+    const stored = await storedVersions(composition.app, tenant);
+    await composition.ledger.settle(20_000);
+    const history = new WrittenRows();
+    for (const { record } of await composition.ledgerReader.tail(tenant, 1_000_000)) {
+      history.take(record as unknown as WritingRecord);
+    }
+    return history.differences(stored);
+  }
+
+  it('opens, and is found by what the ledger says was written', async () => {
+    const { owner } = system.database;
+    for (const tenant of ['T-CN', 'T-US', 'T-EU']) expect(await differences(tenant)).toEqual([]);
+    const id = patientId(system, 'PT1');
+    const [earlier] = (await owner.query('SELECT * FROM patient WHERE id = $1', [id])).rows as Record<
+      string,
+      unknown
+    >[];
+    const change =
+      'mutation($id: ID!, $version: Int!) { updatePatient(id: $id, version: $version, input: { gender: "other" }) { gender } }';
+    const variables = { id, version: earlier?.['version'] };
+    expect((await system.ask('front_desk', change, { variables })).errors).toEqual([]);
+    const columns = ['version', 'gender', 'sealed_identity', 'sealed_contact', 'sealed_government', 'sealed_notes'];
+    await owner.query(
+      `UPDATE patient SET ${columns.map((column, at) => `${column} = $${at + 2}`).join(', ')} WHERE id = $1`,
+      [id, ...columns.map((column) => earlier?.[column])],
+    );
+    const answer = await system.ask('front_desk', `{ patient(id: "${id}") { name gender } }`);
+    expect(answer.errors).toEqual([]);
+    const subject = String(earlier?.['subject_reference']);
+    const version = Number(earlier?.['version']);
+    expect(await differences('T-CN')).toEqual([{ type: 'Patient', subject, stored: version, written: version + 1 }]);
+    await owner.query('DELETE FROM diagnosis WHERE id = (SELECT id FROM diagnosis WHERE patient_id = $1 LIMIT 1)', [
+      id,
+    ]);
+    expect((await differences('T-CN')).map(({ type }) => type).sort()).toEqual(['Diagnosis', 'Patient']);
   });
 });
