@@ -99,6 +99,7 @@ describe('signing in', () => {
     const { request, address, created } = await account();
     const signedIn = await identity.signIn({ ...request, email: ` ${request.email.toUpperCase()}` }, address);
     expect(signedIn.actor).toEqual({
+      acr: 'pwd',
       id: created.id,
       tenant: 'T-CN',
       role: 'physician',
