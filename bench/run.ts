@@ -3,6 +3,7 @@ import { Refusal } from '../src/config/refusal.js';
 import { runCommand } from '../src/cli/command.js';
 import { Installation } from './installation.js';
 import { consent } from './consent.js';
+import { erasure } from './erasure.js';
 import { exporting } from './export.js';
 import { hidden } from './hidden.js';
 import { ledgerAppend } from './ledger-append.js';
@@ -15,7 +16,9 @@ import { policyDiff } from './policy-diff.js';
 import { policyCost } from './policy-cost.js';
 import { readList } from './read-list.js';
 import type { Pace } from './rounds.js';
+import { rotation } from './rotation.js';
 import { seal } from './seal.js';
+import { searching } from './search.js';
 import { subscriptions } from './subscriptions.js';
 import { write } from './write.js';
 
@@ -30,6 +33,8 @@ const ALONE: Readonly<Record<string, (rounds: number) => Promise<number>>> = {
 const SIZES: Readonly<Record<string, readonly [number, number]>> = {
   export: [100_000, 1_000_000],
   'policy-diff': [1_000_000, 1_000_000],
+  search: [1_000_000, 1_000_000],
+  'key-rotation': [50_000, 1_000_000],
 };
 
 type Figure = (installation: Installation, patients: number, pace: Pace) => Promise<number>;
@@ -43,9 +48,12 @@ const FIGURES: Readonly<Record<string, Figure>> = {
   'ledger-size': ledgerSize,
   subscriptions,
   export: exporting,
+  erasure,
   'policy-diff': policyDiff,
+  'key-rotation': rotation,
   hidden,
   'policy-cost': policyCost,
+  search: searching,
 };
 
 const usage = `Usage: npm run bench -- <name> [--rounds 3] [--seconds 8] [--patients 10000] [--entries N] [--profiles <directory>]
@@ -70,6 +78,8 @@ const usage = `Usage: npm run bench -- <name> [--rounds 3] [--seconds 8] [--pati
                  against a bare graphql-ws server's fan-out to 1,000
   export         100,000 patients (or --patients N) to a sealed CSV file behind a second factor, with a record for every 150
                  (wanted: 6,000 rows/s with 300 MB), against a plain CSV of the same columns in clear
+  erasure        eraseSubject of a person with 10,000 rows, receipt and tombstone included (wanted: 1 s), against a bare
+                 DELETE of as many rows
   policy-cost    read-list's list against the same server with rules and masks short-circuited (wanted: 0.85)
   hidden         how often an answer that withholds something takes longer than one that has nothing to withhold
                  (wanted: 0.5, chance)
@@ -77,11 +87,16 @@ const usage = `Usage: npm run bench -- <name> [--rounds 3] [--seconds 8] [--pati
                  the ratio is how much better the worse of the two is than wanted
   policy-diff    who gains what by a changed rule, counted over 1,000,000 patients (or --patients N; wanted: 10 s); the ratio
                  is how much faster than that it is
+  key-rotation   subject keys wrapped anew under the next version of the tenant's key, 50,000 (or --patients N; wanted:
+                 10,000/s), against one UPDATE of the same rows
+  search         1,000,000 patients (or --patients N): exact lookup (wanted: 5 ms p95), search by characters, pinyin, initials
+                 and beginnings of words (wanted: 50 ms p95), bytes of all indexes for one (wanted: 250), against LIKE
+                 over columns in clear
   seal           opening a sealed data group against bare AES-256-GCM
 
   --rounds N     rounds of each side, in turn (3)
   --seconds S    length of a round, after a warm-up of 3 s (8)
-  --patients N   patients in both databases, 100 to 16000 (10000); for export and policy-diff to 1000000 (100000, 1000000)
+  --patients N   patients in both databases, 100 to 16000 (10000); for export, policy-diff and search to 1000000 (100000, 1000000, 1000000)
   --entries N    entries of ledger-size, 10000 to 100000000 (10000000)
   --profiles D   keeps the whole CPU profiles of both servers in this directory
 

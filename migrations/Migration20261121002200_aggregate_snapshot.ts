@@ -11,6 +11,7 @@ export class Migration20261121002200_aggregate_snapshot extends Migration {
       family text NOT NULL CHECK (family ~ '^[0-9a-f]{64}$'),
       taken_at timestamptz NOT NULL,
       groups jsonb NOT NULL,
+      rules text NOT NULL CHECK (rules ~ '^[0-9a-f]{64}$'),
       PRIMARY KEY (tenant_id, family)
     )`);
     this.addSql(`SELECT govern_tenant_table('aggregate_snapshot', 'SELECT, INSERT, UPDATE, DELETE')`);

@@ -21,7 +21,11 @@ import { Migration20261121002000_policy_releases } from './Migration202611210020
 import { Migration20261121002100_visit_grants } from './Migration20261121002100_visit_grants.js';
 import { Migration20261121002200_aggregate_snapshot } from './Migration20261121002200_aggregate_snapshot.js';
 import { Migration20261121002300_vault_versions } from './Migration20261121002300_vault_versions.js';
+import { Migration20261121002400_key_rotation } from './Migration20261121002400_key_rotation.js';
+import { Migration20261121002500_search } from './Migration20261121002500_search.js';
 import { Migration20261121001800_emergency } from './Migration20261121001800_emergency.js';
+import { Migration20261121002600_erasure } from './Migration20261121002600_erasure.js';
+import { Migration20261121002700_inherited_labels } from './Migration20261121002700_inherited_labels.js';
 
 /** Every migration, oldest first. A new one is appended; one that was released is never changed. */
 export const migrations: MigrationList = [
@@ -48,4 +52,8 @@ export const migrations: MigrationList = [
   Migration20261121002100_visit_grants,
   Migration20261121002200_aggregate_snapshot,
   Migration20261121002300_vault_versions,
+  Migration20261121002400_key_rotation,
+  Migration20261121002500_search,
+  Migration20261121002600_erasure,
+  Migration20261121002700_inherited_labels,
 ];

@@ -13,6 +13,7 @@ import { GovernedHttp } from './api/governed-http.js';
 import { ConsentResolver, PatientRightsResolver, RelatedPersonResolver } from './api/consent.resolver.js';
 import { DisclosureResolver, PatientDisclosuresResolver } from './api/disclosure.resolver.js';
 import { CompartmentGrantResolver, EmergencyAccessResolver } from './api/emergency.resolver.js';
+import { ErasureResolver } from './api/erasure.resolver.js';
 import { ExportController } from './api/export.controller.js';
 import { ExportResolver } from './api/export.resolver.js';
 import { graphqlOptions } from './api/graphql-options.js';
@@ -63,6 +64,7 @@ export const resolvers = [
   CompartmentGrantResolver,
   EmergencyAccessResolver,
   RevealResolver,
+  ErasureResolver,
 ];
 
 /** The Nest side of the composition root: one flat list of providers. */
@@ -84,7 +86,7 @@ export class AppModule {
         { provide: Metrics, useValue: services.metrics },
         { provide: Log, useValue: services.log },
         { provide: GovernedHttp, useValue: new GovernedHttp(documents, answering, services) },
-        { provide: Readiness, useValue: new Readiness(ledger, composition.policy) },
+        { provide: Readiness, useValue: new Readiness(ledger, composition.policy, composition.keyAgent) },
       ],
     };
   }

@@ -9,8 +9,10 @@ import { auditEvents } from './interop/fhir/audit-event.js';
 import { ReminderJobs } from './jobs/appointment-reminder-jobs.js';
 import { ReminderDirectory } from './jobs/appointment-reminder-sink.js';
 import { EmergencyNotices } from './jobs/emergency-notices.js';
+import { ErasureFollowUp } from './jobs/erasure-follow-up.js';
 import { ExportJobs } from './jobs/export-jobs.js';
 import { Jobs } from './jobs/jobs.js';
+import { KeyReconciliation } from './jobs/key-reconciliation.js';
 import { registry } from './kernel/attribute.js';
 import { SystemClock, type Clock } from './kernel/clock.js';
 import { newId } from './kernel/identifier.js';
@@ -27,6 +29,7 @@ import { AccessVolume } from './operation/access-volume.store.js';
 import { Answering } from './operation/answering.js';
 import { Details } from './operation/details.js';
 import { ExportFiles } from './operation/export-file.js';
+import { ErasureStore } from './operation/erasure.store.js';
 import { ExportStore } from './operation/export.store.js';
 import { Exports } from './operation/exports.js';
 import { IdempotencyStore } from './operation/idempotency.store.js';
@@ -35,10 +38,13 @@ import { Notices } from './operation/notices.js';
 import { storeShipped } from './operation/policy-install.js';
 import { Operations } from './operation/run.js';
 import { SealedContents } from './operation/sealed-content.js';
+import { SubjectErasures } from './operation/subject-erasure.js';
+import { Tombstones } from './operation/tombstones.js';
 import { Sessions } from './operation/sessions.js';
 import { FileBlobStore } from './persistence/blob-store.js';
 import { Turns } from './operation/turn.js';
 import { Database } from './persistence/database.js';
+import { TombstoneStore } from './persistence/tombstone-store.js';
 import { tenantCodes } from './persistence/tenant.store.js';
 import { PolicyEngine } from './policy/engine.js';
 import { Policies } from './policy/policies.js';
@@ -47,6 +53,7 @@ import { ProofDesk } from './policy/proof-desk.js';
 import { ReleaseLoader } from './policy/release-loader.js';
 import { ReleaseStore } from './policy/release.store.js';
 import { PolicySource } from './policy/source.js';
+import { AgentClient } from './vault/agent-client.js';
 import { Vault } from './vault/vault.js';
 
 export interface CompositionOptions {
@@ -78,6 +85,9 @@ export interface Composition {
   readonly ledgerReader: LedgerReader;
   readonly exports: Exports;
   readonly emergencies: EmergencyAccessStore;
+  readonly erasures: SubjectErasures;
+  /** Null where the root key is in a file. */
+  readonly keyAgent: KeyReconciliation | null;
   /** Not started. */
   readonly jobs: Jobs;
   /** Listens from the first subscription on. */
@@ -95,6 +105,8 @@ const SEQUENCER_POOL = 4;
 const AUDITOR_POOL = 2;
 /** How long a report waits for the newest entries to be sequenced. */
 const DRAIN_MILLISECONDS = 5_000;
+/** How long a command may check a proposal, which may be all files at once. */
+const COMMAND_CHECK = 900_000;
 
 /**
  * Wires the rooms: the API, the import and every other command stand on the same composition, so that there is one door.
@@ -113,7 +125,10 @@ export async function compose(
   });
   const auditor = await Database.connect(logins.auditorUrl, { maximum: AUDITOR_POOL, name: 'custodia auditor' });
   const policy = await openPolicies(configuration, app, options);
-  const vault = await Vault.withFileRoot(app, configuration.keyDirectory);
+  const { keyAgent } = configuration;
+  const agent = keyAgent === null ? null : AgentClient.of(keyAgent);
+  const vault =
+    agent === null ? await Vault.withFileRoot(app, configuration.keyDirectory) : await Vault.withAgent(app, agent);
   const blobs = await FileBlobStore.open(configuration.blobDirectory, clock);
   const checkpoints = new FileCheckpointStore(configuration.checkpointDirectory);
   const tenants = await tenantCodes(sequencer);
@@ -132,10 +147,13 @@ export async function compose(
   });
   await ledger.createLogs(['system', ...tenants]);
   if (policy.unsettled === 'install') await storeShipped(policy, app, ledger.writer, clock);
-  const recordLoad = (hash: string) =>
-    ledger.writer.append({ ...bareDraft('system', 'policy.load', 'POLICY', newId()), policy: hash });
-  await recordLoad(policy.hash);
-  policy.start(recordLoad);
+  const recordLoad = (hash: string, logs: readonly string[]) =>
+    Promise.all(
+      logs.map((log) => ledger.writer.append({ ...bareDraft(log, 'policy.load', 'POLICY', newId()), policy: hash })),
+    );
+  await recordLoad(policy.hash, ['system']);
+  // A change concerns every tenant, whoever made it.
+  policy.start((hash) => recordLoad(hash, ['system', ...tenants]));
   const digest = (tenant: string, label: string, text: string) => vault.keyedDigest(tenant, label, text);
   const tokenKey = createSecretKey(digest('system', 'access-token', 'key'));
   const sealing = {
@@ -147,10 +165,24 @@ export async function compose(
   const files = new LogFiles(auditor, checkpoints, keys, configuration.archiveDirectory);
   const volumes = new AccessVolume(app);
   const ledgerReader = new LedgerReader(auditor, () => ledger.sequencer.drain(DRAIN_MILLISECONDS), files);
-  const proofs = new ProofDesk(registry);
+  const exports = new Exports(
+    new ExportStore(app),
+    new ExportFiles(path.join(configuration.dataDirectory, 'exports'), vault),
+  );
+  const erasures = new SubjectErasures({
+    ...{ database: app, vault, blobs, ledgerReader, keys, exports },
+    tombstones: new Tombstones(
+      { keys, incarnation: await checkpoints.incarnation() },
+      new TombstoneStore(configuration.tombstoneDirectory),
+      new ErasureStore(app),
+    ),
+  });
+  // A command waits for nobody else's answer.
+  const proofs = new ProofDesk(registry, options.stopgap === true ? { check: COMMAND_CHECK } : {});
   const operations = new Operations({
     database: app,
     policies: policy,
+    policyTenants: configuration.policyTenants,
     proofs,
     vault,
     ledger: ledger.writer,
@@ -162,15 +194,12 @@ export async function compose(
     files,
     contents: new SealedContents(vault, blobs, configuration.largestAttachment),
     details,
+    erasures,
     ledgerReader,
     auditEvents: (entry) => auditEvents(entry, configuration.origin),
   });
   const references = new ReferenceFollower(new ReferenceIndexer(sequencer, files), () => ledger.sequencer.leader);
   references.start();
-  const exports = new Exports(
-    new ExportStore(app),
-    new ExportFiles(path.join(configuration.dataDirectory, 'exports'), vault),
-  );
   const work = { operations, identity, exports, ledger: ledger.writer, vault, details, clock, tenants };
   const notices = new Notices(logins.appUrl);
   const answering = new Answering(ledger.writer, details);
@@ -179,6 +208,11 @@ export async function compose(
   const emergencyOutbox = new ReminderDirectory(path.join(configuration.dataDirectory, 'outbox', 'emergency'));
   const notifier = new EmergencyNotices(emergencies, emergencyOutbox, clock, tenants);
   const reminders = new ReminderJobs({ operations, answering, identity, vault, clock, tenants }, outbox);
+  const reconciled = path.join(configuration.dataDirectory, 'key-reconciliation.json');
+  const reconciliation =
+    agent === null
+      ? null
+      : new KeyReconciliation({ agent, reader: ledgerReader, ledger: ledger.writer, clock, tenants }, reconciled);
   return {
     operations,
     sessions: new Sessions(identity, policy),
@@ -192,7 +226,14 @@ export async function compose(
     ledgerReader,
     exports,
     emergencies,
-    jobs: new Jobs(logins.appUrl, [new ExportJobs(work), reminders, notifier]),
+    erasures,
+    keyAgent: reconciliation,
+    jobs: new Jobs(
+      logins.appUrl,
+      [new ExportJobs(work), reminders, notifier, new ErasureFollowUp(erasures, tenants), reconciliation].filter(
+        (part) => part !== null,
+      ),
+    ),
     notices,
     turns: new Turns(app, clock),
     tenants,
@@ -200,6 +241,7 @@ export async function compose(
     app,
     sequencer,
     async close() {
+      await reconciliation?.stop();
       vault.stop();
       await policy.stop();
       await proofs.close();
@@ -210,12 +252,13 @@ export async function compose(
       await app.close();
       await sequencer.close();
       await auditor.close();
+      agent?.close();
     },
   };
 }
 
 /** The policies of a directory where one is named, else what the releases in the database say. */
-async function openPolicies(
+export async function openPolicies(
   { checkpointDirectory, keyDirectory, profile }: Configuration,
   app: Database,
   { policies, stopgap = false }: CompositionOptions,

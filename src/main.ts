@@ -16,6 +16,7 @@ import type { Configuration } from './config/configuration.js';
 import { Refusal } from './config/refusal.js';
 import { readManifest } from './config/trusted-documents.js';
 import type { LedgerHealth } from './ledger/ledger.js';
+import { storedCounts } from './operation/key-count.js';
 import { FrameworkLog } from './telemetry/framework-log.js';
 import type { Log } from './telemetry/log.js';
 import { Metrics } from './telemetry/metrics.js';
@@ -51,6 +52,7 @@ export async function serve(
   log: Log,
   limits: TimeLimits = TIME_LIMITS,
 ): Promise<RunningApi> {
+  await composition.erasures.tombstones.refuseResurrected();
   const metrics = new Metrics();
   watch(metrics, composition);
   watchPolicies(log, metrics, composition);
@@ -157,8 +159,12 @@ function watchPolicies(log: Log, metrics: Metrics, { policy }: Composition): voi
   });
 }
 
-function watch(metrics: Metrics, { app, sequencer, ledger, volumes, emergencies, tenants, clock }: Composition): void {
+function watch(metrics: Metrics, composition: Composition): void {
+  const { app, sequencer, ledger, volumes, emergencies, erasures, tenants, clock, keyAgent } = composition;
+  if (keyAgent !== null) metrics.watchUnexplainedUnwraps(() => keyAgent.unexplained);
+  metrics.watchErasureNotices(() => erasures.store.overdue(tenants, clock.now()));
   metrics.watchEmergencyAccesses(() => emergencies.waiting(tenants, clock.now()));
+  metrics.watchSealedValues(() => storedCounts(app));
   metrics.watchBulkLimits(() => volumes.refused);
   metrics.watchPool('app', () => app.load());
   metrics.watchPool('sequencer', () => sequencer.load());

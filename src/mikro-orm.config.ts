@@ -22,11 +22,11 @@ export function ormOptions(url: string, options: { maximum?: number; name?: stri
 }
 
 /**
- * What migrations write by hand and model files cannot say: foreign keys that carry the tenant, partial indexes. Losing one
+ * What migrations write by hand and model files cannot say: foreign keys that carry the tenant, partial indexes, triggers. Losing one
  * of them is seen by the tests of the walls.
  */
 const HAND_WRITTEN =
-  /drop constraint "\w+_(fkey|patient|care_team|practitioner|organization|visit)"|drop index "care_team_assignment_living"/;
+  /drop constraint "\w+_(fkey|patient|care_team|practitioner|organization|visit)"|drop index "care_team_assignment_living"|^drop trigger if exists|^drop function if exists/;
 
 /** The SQL that would make a database what the model files say; empty when it is so. Tables of no noun are not its business. */
 export async function schemaDifference(ownerUrl: string): Promise<string> {

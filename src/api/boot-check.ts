@@ -82,6 +82,20 @@ const UNGOVERNED_TYPES: Readonly<Record<string, readonly string[]>> = {
   LedgerProof: ['index', 'size', 'leaf', 'recordHash', 'record', 'hashes', 'checkpoint', 'proof'],
   LedgerConsistency: ['from', 'to', 'hashes'],
   PageInfo: ['hasNextPage', 'hasPreviousPage', 'startCursor', 'endCursor'],
+  ErasureReceipt: [
+    ...['id', 'ledgerReference', 'erasedAt', 'legalBasis', 'replayOf', 'stores', 'columns', 'keys', 'exclusions'],
+    ...['note', 'verifierKey'],
+  ],
+  ErasureStore: ['store', 'count'],
+  ErasedKey: ['subject', 'key', 'wrapped', 'detail'],
+  ErasureExclusion: ['what', 'ground', 'until'],
+  ErasureNotice: [
+    ...['id', 'erasureId', 'patientId', 'kind', 'state', 'recipientName', 'recipientAddress', 'disclosedAt'],
+    ...['sourceReferences', 'personName', 'personBirthDate', 'exportId', 'accountId', 'dueAt', 'completedAt'],
+  ],
+  ErasureNoticeConnection: ['edges', 'pageInfo'],
+  ErasureNoticeEdge: ['node', 'cursor'],
+  LegalHold: ['id', 'patientId', 'matter', 'from', 'placedAt', 'placedBy', 'releasedAt', 'releasedBy'],
   Revealed: ['id', 'type', 'fields'],
   RevealedField: ['field', 'value'],
   PatientCounts: ['k', 'cells', 'total', 'suppressedCells'],
@@ -94,6 +108,7 @@ const UNGOVERNED_TYPES: Readonly<Record<string, readonly string[]>> = {
   ExportJob: ['id', 'status', 'rowCount', 'sha256', 'downloadUrl', 'progress'],
   PolicyRelease: [
     ...['hash', 'version', 'state', 'note', 'author', 'proposedAt', 'approver', 'approvedAt', 'files', 'problems'],
+    'notices',
   ],
   PolicyReleaseConnection: ['edges', 'pageInfo'],
   PolicyReleaseEdge: ['node', 'cursor'],
@@ -113,11 +128,11 @@ const UNGOVERNED_TYPES: Readonly<Record<string, readonly string[]>> = {
     ...['score', 'minimum', 'holds', 'findings'],
   ],
   PolicyFinding: ['text', 'file', 'line', 'rule'],
-  PolicyDiff: ['before', 'after', 'changes', 'grants'],
+  PolicyDiff: ['before', 'after', 'changes', 'grants', 'notices'],
   PolicyChange: [
     ...['role', 'purpose', 'action', 'type', 'field', 'direction', 'from', 'to', 'accounts', 'rows', 'sum', 'sentence'],
   ],
-  PolicyChangedRows: ['least', 'most'],
+  PolicyChangedRows: ['least', 'most', 'atLeast'],
   PolicyGrantChange: ['role', 'purpose', 'action', 'type', 'accounts', 'grants', 'sentence'],
   SimulatedField: ['purpose', 'action', 'type', 'field', 'state'],
   AccessExplanation: [

@@ -28,7 +28,10 @@ const HARMLESS = new Set([
   'activatePolicy.hash',
   'approvePolicy.hash',
   'ledgerReceipt.recordHash',
+  'policyExplanation.hash',
+  'policyProof.hash',
   'policyRelease.hash',
+  'policySimulation.hash',
   'rollbackPolicy.toHash',
   'shadowPolicy.hash',
 ]);

@@ -10,6 +10,7 @@ import { getPatient } from '../domain/patient/get-patient.js';
 import { listPatients } from '../domain/patient/list-patients.js';
 import { lookupPatient } from '../domain/patient/lookup-patient.js';
 import { Patient } from '../domain/patient/patient.js';
+import { searchPatients } from '../domain/patient/search-patients.js';
 import { updatePatient } from '../domain/patient/update-patient.js';
 import { listVisits } from '../domain/visit/list-visits.js';
 import { Visit } from '../domain/visit/visit.js';
@@ -19,7 +20,12 @@ import type { View } from '../operation/view.js';
 import { connectionSelectionOf, selectionOf } from './selection.js';
 import { connectionType, PageArgumentsType } from './types/connection-types.js';
 import { listArguments, type ListArgumentsType } from './types/criteria-types.js';
-import { CreatePatientInput, PatientLookupInput, UpdatePatientInput } from './types/patient-inputs.js';
+import {
+  CreatePatientInput,
+  PatientLookupInput,
+  PatientSearchInput,
+  UpdatePatientInput,
+} from './types/patient-inputs.js';
 
 const PatientConnection = connectionType(Patient);
 const VisitConnection = connectionType(Visit);
@@ -55,6 +61,19 @@ export class PatientResolver {
     @Info() info: GraphQLResolveInfo,
   ) {
     return this.operations.run(lookupPatient, document, input, selectionOf(info, 'Patient'));
+  }
+
+  @Query(() => [Patient], {
+    nullable: true,
+    description: 'The newest that are found, at most 50: no count and no cursor.',
+  })
+  searchPatients(
+    @Context('document') document: Document,
+    @Args('input') input: PatientSearchInput,
+    @Args('first', { type: () => Int, nullable: true }) first: number | null,
+    @Info() info: GraphQLResolveInfo,
+  ) {
+    return this.operations.run(searchPatients, document, { ...input, first }, selectionOf(info, 'Patient'));
   }
 
   @Mutation(() => Patient)

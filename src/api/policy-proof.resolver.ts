@@ -28,7 +28,7 @@ export class PolicyProofResolver {
   @Query(() => PolicyProofType, {
     description:
       'Proves a release. Answers within some seconds, DONE or not: a long proof goes on and is asked for again. One proof runs ' +
-      'at a time, up to eight more wait; RATE_LIMITED where more do.',
+      'at a time, and one of each organisation waits; RATE_LIMITED for another.',
   })
   policyProof(@Context('document') document: Document, @Args() asked: PolicyProofArgumentsType) {
     return this.operations.run(policyProof, document, { ...asked }, NOTHING);

@@ -15,6 +15,8 @@ export interface ReadinessState {
     readonly witnesses: readonly WitnessHealth[];
     readonly problem: string | null;
   };
+  /** Why the key agent gives no keys, or why its log is not matched against the ledger; null where there is none, or all is well. */
+  readonly keyAgent: { readonly problem: string | null } | null;
   /** What decides. With a problem the policies before it stay in force, so that the process stays ready. */
   readonly policies: PolicyHealth;
 }
@@ -28,6 +30,7 @@ export class Readiness {
   constructor(
     private readonly ledger: Ledger,
     private readonly policies: Policies,
+    private readonly keys: { readonly problem: string | null } | null = null,
   ) {}
 
   drain(): void {
@@ -36,10 +39,13 @@ export class Readiness {
 
   async look(): Promise<ReadinessState> {
     const policies = this.policies.health;
+    const keyAgent = this.keys === null ? null : { problem: this.keys.problem };
     try {
       const { leader, lagMilliseconds, blockedByPid, refusing, witnesses, problem } = await this.ledger.health();
-      const ready = !this.draining && problem === null && lagMilliseconds <= LARGEST_LAG;
-      return { ready, ledger: { leader, lagMilliseconds, blockedByPid, refusing, witnesses, problem }, policies };
+      const ready =
+        !this.draining && problem === null && lagMilliseconds <= LARGEST_LAG && (keyAgent?.problem ?? null) === null;
+      const figures = { leader, lagMilliseconds, blockedByPid, refusing, witnesses, problem };
+      return { ready, ledger: figures, keyAgent, policies };
     } catch {
       return {
         ready: false,
@@ -51,6 +57,7 @@ export class Readiness {
           witnesses: [],
           problem: 'database unreachable',
         },
+        keyAgent,
         policies,
       };
     }

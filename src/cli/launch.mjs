@@ -24,8 +24,11 @@ const COMMANDS = {
   schema: 'dist/src/cli/schema.js',
   migration: 'dist/src/cli/migration.js',
   organisation: 'dist/src/cli/organisation.js',
+  keys: 'dist/src/cli/keys.js',
+  'key-agent': 'dist/src/cli/key-agent.js',
   backup: 'dist/src/cli/backup.js',
   restore: 'dist/src/cli/restore.js',
+  'restore-replay': 'dist/src/cli/restore-replay.js',
   sbom: 'dist/src/cli/sbom.js',
   bench: 'dist/bench/run.js',
 };

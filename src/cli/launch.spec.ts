@@ -99,7 +99,7 @@ describe('the launcher', () => {
       const ended = launch(words);
       expect(ended.status).toBe(2);
       expect(ended.stderr).toMatch(
-        /start, check, build, import, audit-verify, ledger, policy, documents, schema, migration, organisation, backup, restore, sbom, bench\.$/m,
+        /start, check, build, import, audit-verify, ledger, policy, documents, schema, migration, organisation, keys, key-agent, backup, restore, restore-replay, sbom, bench\.$/m,
       );
     }
     expect(calls()).toEqual([]);

@@ -8,6 +8,7 @@ import { grantSentenceOf, policyDifference, sentenceOf } from '../operation/poli
 import { Database } from '../persistence/database.js';
 import { tenantCodes } from '../persistence/tenant.store.js';
 import { PolicyEngine } from '../policy/engine.js';
+import { indexChanges } from '../policy/indexes.js';
 import { ReleaseStore } from '../policy/release.store.js';
 import { PolicySource } from '../policy/source.js';
 import { withDatabase, type CommandInput } from './command.js';
@@ -36,6 +37,7 @@ export const diff: Verb = {
         const tenants = typeof wanted === 'string' ? known.filter((one) => one === wanted) : known;
         if (tenants.length === 0) throw new Refusal('There is no such tenant.', 2);
         const engines = { before: await engineOf(database, against), after };
+        for (const change of indexChanges(engines.before.indexes, after.indexes)) print(change);
         for (const tenant of tenants) await ofTenant(database, tenant, engines);
       } finally {
         await database.close();

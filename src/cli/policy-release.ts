@@ -3,6 +3,7 @@ import { proposePolicy, type PolicyFile } from '../operation/policy-proposal.js'
 import {
   activatePolicy,
   approvePolicy,
+  policyRelease,
   policyReleases,
   rollbackPolicy,
   shadowPolicy,
@@ -35,6 +36,7 @@ const propose: Verb = {
       for (const { file, line, message } of proposed.problems) print(`${file}:${line}: ${message}`);
       if (proposed.problems.length > 0) print(`${proposed.problems.length} problems, nothing is stored`);
       else print(described('proposed', proposed));
+      for (const notice of proposed.notices) print(`notice: ${notice}`);
       return proposed.problems.length === 0;
     });
   },
@@ -43,10 +45,15 @@ const propose: Verb = {
 const approve: Verb = {
   usage: `npm run policy -- approve <hash or version> --tenant T --email E
 
-  approves what another person proposed`,
+  approves what another person proposed; what it removes of cases and invariants is printed before the code is asked for`,
   options: sessionOptions,
   words: 1,
-  run: (input) => step(input, 'approved', ({ run }, hash) => run(approvePolicy, { hash })),
+  run: (input) =>
+    step(input, 'approved', async ({ run }, hash) => {
+      const { notices } = await run(policyRelease, { hash });
+      for (const notice of notices) print(`notice: ${notice}`);
+      return run(approvePolicy, { hash });
+    }),
 };
 
 const activate: Verb = {

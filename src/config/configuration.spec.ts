@@ -14,6 +14,14 @@ const production = {
 };
 
 describe('readConfiguration', () => {
+  it('takes a key agent with its token, and neither without the other', () => {
+    const both = { CUSTODIA_KEY_AGENT: '/run/agent/s', CUSTODIA_KEY_AGENT_TOKEN_FILE: '/run/agent/s.token' };
+    expect(readConfiguration(both).keyAgent).toEqual({ socket: '/run/agent/s', tokenFile: '/run/agent/s.token' });
+    for (const [variable, value] of Object.entries(both)) {
+      expect(() => readConfiguration({ [variable]: value })).toThrow(/belong together/);
+    }
+  });
+
   it('has a default for everything in the trial profile', () => {
     const configuration = readConfiguration({});
     expect(configuration).toEqual({
@@ -23,8 +31,10 @@ describe('readConfiguration', () => {
       databaseUrl: null,
       databasePort: 0,
       dataDirectory: path.resolve('.data'),
+      keyAgent: null,
       keyDirectory: path.resolve('.data/keys'),
       checkpointDirectory: path.resolve('.data/checkpoints'),
+      tombstoneDirectory: path.resolve('.data/tombstones'),
       archiveDirectory: path.resolve('.data/archive'),
       blobDirectory: path.resolve('.data/blobs'),
       largestAttachment: 20 * 1024 * 1024,
@@ -32,6 +42,7 @@ describe('readConfiguration', () => {
       origin: 'custodia.local',
       ledgerWitnesses: null,
       ledgerQuorum: 'reported',
+      policyTenants: null,
       corsOrigins: ['localhost'],
       trustedDocuments: null,
       logLevel: 'info',
@@ -110,4 +121,10 @@ describe('readConfiguration', () => {
     );
     expect(() => readConfiguration({ ...production, CUSTODIA_CORS_ORIGINS: 'localhost' })).toThrow(/CORS_ORIGINS/);
   });
+});
+
+it('the tenants whose officers decide are codes of tenants', () => {
+  const of = (value: string) => readConfiguration({ CUSTODIA_POLICY_TENANTS: value }).policyTenants;
+  expect([of(''), of('T-CN'), of(' T-CN , T-US ')]).toEqual([null, ['T-CN'], ['T-CN', 'T-US']]);
+  for (const value of ['t-cn', 'T-CN,', 'T-CN;T-US', 'T']) expect(() => of(value)).toThrow(/CUSTODIA_POLICY_TENANTS/);
 });

@@ -19,6 +19,10 @@ export interface Configuration {
   readonly dataDirectory: string;
   readonly keyDirectory: string;
   readonly checkpointDirectory: string;
+  /** That persons were erased, where a restore of the database does not reach; beside the checkpoints unless named. */
+  readonly tombstoneDirectory: string;
+  /** The socket of a key agent and the file with its token; null: the root key is in the key directory. */
+  readonly keyAgent: { readonly socket: string; readonly tokenFile: string } | null;
   /** Where the logs' months go before they leave the database: plain files (c2sp.org/tlog-tiles), a folder a log. */
   readonly archiveDirectory: string;
   /** Where the file store keeps sealed attachments and exports; processes of one installation share it. */
@@ -33,6 +37,8 @@ export interface Configuration {
   readonly ledgerWitnesses: string | null;
   /** `demanded`: the system is not ready while the newest checkpoints lack the quorum of that policy. */
   readonly ledgerQuorum: 'reported' | 'demanded';
+  /** Tenants whose officers propose, approve and activate the policies of the installation; null: those of every tenant. */
+  readonly policyTenants: readonly string[] | null;
   /** Origins that browsers may call from; `localhost` stands for any port of this machine (trial only). */
   readonly corsOrigins: readonly string[];
   /** File with the documents that may run, in production no others; null: there is no list (trial only). */
@@ -49,7 +55,10 @@ const VARIABLES = [
   'CUSTODIA_DATABASE_PORT',
   'CUSTODIA_DATA_DIRECTORY',
   'CUSTODIA_KEY_DIRECTORY',
+  'CUSTODIA_KEY_AGENT',
+  'CUSTODIA_KEY_AGENT_TOKEN_FILE',
   'CUSTODIA_CHECKPOINT_DIRECTORY',
+  'CUSTODIA_TOMBSTONE_DIRECTORY',
   'CUSTODIA_ARCHIVE_DIRECTORY',
   'CUSTODIA_BLOB_DIRECTORY',
   'CUSTODIA_ATTACHMENT_MEBIBYTES',
@@ -57,6 +66,7 @@ const VARIABLES = [
   'CUSTODIA_ORIGIN',
   'CUSTODIA_LEDGER_WITNESSES',
   'CUSTODIA_LEDGER_QUORUM',
+  'CUSTODIA_POLICY_TENANTS',
   'CUSTODIA_CORS_ORIGINS',
   'CUSTODIA_TRUSTED_DOCUMENTS',
   'CUSTODIA_LOG_LEVEL',
@@ -78,6 +88,7 @@ export function readConfiguration(environment: Environment = process.env): Confi
   const dataDirectory = path.resolve(text(environment, 'CUSTODIA_DATA_DIRECTORY') ?? '.data');
   const within = (variable: string, name: string) =>
     path.resolve(text(environment, variable) ?? path.join(dataDirectory, name));
+  const checkpointDirectory = within('CUSTODIA_CHECKPOINT_DIRECTORY', 'checkpoints');
   const configuration: Configuration = {
     profile,
     host: host(environment),
@@ -86,7 +97,11 @@ export function readConfiguration(environment: Environment = process.env): Confi
     databasePort: port(environment, 'CUSTODIA_DATABASE_PORT', 0),
     dataDirectory,
     keyDirectory: within('CUSTODIA_KEY_DIRECTORY', 'keys'),
-    checkpointDirectory: within('CUSTODIA_CHECKPOINT_DIRECTORY', 'checkpoints'),
+    checkpointDirectory,
+    tombstoneDirectory: path.resolve(
+      text(environment, 'CUSTODIA_TOMBSTONE_DIRECTORY') ?? path.join(path.dirname(checkpointDirectory), 'tombstones'),
+    ),
+    keyAgent: keyAgent(environment),
     archiveDirectory: within('CUSTODIA_ARCHIVE_DIRECTORY', 'archive'),
     blobDirectory: within('CUSTODIA_BLOB_DIRECTORY', 'blobs'),
     largestAttachment: largestAttachment(environment),
@@ -94,6 +109,7 @@ export function readConfiguration(environment: Environment = process.env): Confi
     origin: origin(environment),
     ledgerWitnesses: file(environment, 'CUSTODIA_LEDGER_WITNESSES'),
     ledgerQuorum: oneOf(environment, 'CUSTODIA_LEDGER_QUORUM', ['reported', 'demanded'] as const, 'reported'),
+    policyTenants: policyTenants(environment),
     corsOrigins: Object.freeze(corsOrigins(environment, profile)),
     trustedDocuments: file(environment, 'CUSTODIA_TRUSTED_DOCUMENTS'),
     logLevel: oneOf(environment, 'CUSTODIA_LOG_LEVEL', LOG_LEVELS, 'info'),
@@ -107,7 +123,11 @@ export function readConfigurationIn(dataDirectory: string, environment: Environm
   return readConfiguration({ ...environment, CUSTODIA_DATA_DIRECTORY: dataDirectory });
 }
 
-/** Who holds the database must not hold the keys and the checkpoints too (see the table of trust in the README). */
+/**
+ * Who holds the database must not hold the keys and the checkpoints too (see the table of trust in the README). The root key
+ * may still be a file of this process's user: that keeps the database's administrator out, and not this host's operator, whom
+ * only a key agent of another user keeps out. Which of the two is meant cannot be told from a setting, so it is not refused.
+ */
 function refuseTrialSettings(configuration: Configuration): void {
   if (configuration.databaseUrl === null) {
     throw new Refusal(
@@ -122,6 +142,7 @@ function refuseTrialSettings(configuration: Configuration): void {
   for (const [variable, directory] of [
     ['CUSTODIA_KEY_DIRECTORY', configuration.keyDirectory],
     ['CUSTODIA_CHECKPOINT_DIRECTORY', configuration.checkpointDirectory],
+    ['CUSTODIA_TOMBSTONE_DIRECTORY', configuration.tombstoneDirectory],
   ] as const) {
     if (contains(configuration.dataDirectory, directory)) {
       throw new Refusal(`${variable} must be outside CUSTODIA_DATA_DIRECTORY in the production profile.`);
@@ -147,6 +168,15 @@ function text(environment: Environment, variable: string): string | undefined {
 function file(environment: Environment, variable: string): string | null {
   const value = text(environment, variable);
   return value === undefined ? null : path.resolve(value);
+}
+
+/** A socket without its token, or the other way round, would be an agent that is silently not asked. */
+function keyAgent(environment: Environment): Configuration['keyAgent'] {
+  const socket = file(environment, 'CUSTODIA_KEY_AGENT');
+  const tokenFile = file(environment, 'CUSTODIA_KEY_AGENT_TOKEN_FILE');
+  if (socket !== null && tokenFile !== null) return Object.freeze({ socket, tokenFile });
+  if (socket === null && tokenFile === null) return null;
+  throw new Refusal('CUSTODIA_KEY_AGENT and CUSTODIA_KEY_AGENT_TOKEN_FILE belong together: set both, or none.');
 }
 
 function oneOf<T extends string>(environment: Environment, variable: string, allowed: readonly T[], absent: T): T {
@@ -221,6 +251,14 @@ function origin(environment: Environment): string {
     );
   }
   return value;
+}
+
+function policyTenants(environment: Environment): readonly string[] | null {
+  const value = text(environment, 'CUSTODIA_POLICY_TENANTS');
+  if (value === undefined) return null;
+  const tenants = value.split(',').map((item) => item.trim());
+  if (tenants.every((tenant) => /^[A-Z0-9][A-Z0-9-]{1,31}$/.test(tenant))) return Object.freeze(tenants);
+  throw bad('CUSTODIA_POLICY_TENANTS', 'a comma-separated list of codes of tenants, such as T-NORTH');
 }
 
 function corsOrigins(environment: Environment, profile: Profile): string[] {

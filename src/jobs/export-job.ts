@@ -118,28 +118,34 @@ export class ExportWork {
     let { rowsExpected, rowsWritten, last } = job;
     let fileVersion = job.fileVersion;
     const ahead = [this.read(job, last, rowsWritten === 0)];
-    for (;;) {
-      stopping.throwIfAborted();
-      while (ahead.length < CHUNKS_AHEAD) ahead.push(this.readAfter(job, ahead.at(-1)));
-      const read = await ahead.shift();
-      if (read === undefined || read === null) break;
-      const { document, chunk } = read;
-      const views = await chunk.views;
-      await document.flush(ledger, details);
-      await file.append(Buffer.from(text.rows(views)));
-      rowsExpected = chunk.expected ?? rowsExpected;
-      rowsWritten += views.length;
-      last = chunk.last ?? last;
-      const progress = counted(job, file, rowsWritten, last);
-      if (!(await exports.store.advance(job, progress, rowsExpected, this.leaseUntil()))) throw new ClaimLost();
-      if (fileVersion !== job.version) await exports.files.remove(job, (fileVersion = job.version));
+    try {
+      for (;;) {
+        stopping.throwIfAborted();
+        while (ahead.length < CHUNKS_AHEAD) ahead.push(this.readAfter(job, ahead.at(-1)));
+        const [next] = ahead;
+        const read = await next;
+        if (read === undefined || read === null) break;
+        const { document, chunk } = read;
+        const views = await chunk.views;
+        await document.flush(ledger, details);
+        ahead.shift();
+        await file.append(Buffer.from(text.rows(views)));
+        rowsExpected = chunk.expected ?? rowsExpected;
+        rowsWritten += views.length;
+        last = chunk.last ?? last;
+        const progress = counted(job, file, rowsWritten, last);
+        if (!(await exports.store.advance(job, progress, rowsExpected, this.leaseUntil()))) throw new ClaimLost();
+        if (fileVersion !== job.version) await exports.files.remove(job, (fileVersion = job.version));
+      }
+    } finally {
+      for (const read of ahead) await this.settleKeys(read);
     }
     return { ...job, ...counted(job, file, rowsWritten, last), rowsExpected };
   }
 
   /**
    * The chunk behind one that is still being read; null behind the last. What was read ahead and is not written because
-   * the work ends before goes to nobody, and nothing is owed to the ledger for it.
+   * the work ends before goes to nobody: the ledger is told no more of it than whose keys were opened, see `settleKeys`.
    */
   private readAfter(job: ExportJobRow, before: Promise<ReadChunk | null> | undefined): Promise<ReadChunk | null> {
     const after = Promise.resolve(before).then((read) =>
@@ -147,6 +153,13 @@ export class ExportWork {
     );
     after.catch(() => undefined);
     return after;
+  }
+
+  /** Records whose keys were opened for a chunk that is not written. What cannot be recorded is reported as unexplained. */
+  private async settleKeys(reading: Promise<ReadChunk | null>): Promise<void> {
+    const read = await reading.catch(() => null);
+    await read?.chunk.views.catch(() => undefined);
+    await read?.document.settleKeys(this.services.ledger).catch(() => undefined);
   }
 
   /** The chunk after this position, not recorded yet. A refusal is. */

@@ -39,6 +39,22 @@ export const MASKS = [
 /** Masking functions; `M_NULL` yields null, `M_SAME` leaves a value that is already as coarse as its mask. */
 export type MaskName = (typeof MASKS)[number];
 
+export const INDEX_KINDS = ['exact', 'suffix', 'tokens'] as const;
+export type IndexKind = (typeof INDEX_KINDS)[number];
+
+/**
+ * How a sealed field is indexed. A model file says what is possible, the policies say what is written. Each function gives
+ * one spelling for all spellings of a value, and nothing for a value that cannot be found.
+ */
+export interface FieldIndexes {
+  /** The whole value, in a column of its own. */
+  readonly exact?: (text: string, country: string) => string | null;
+  /** The end of the value, one of so many that there are; among the search tokens of its row. */
+  readonly suffix?: { readonly of: (text: string, country: string) => string | null; readonly values: number };
+  /** Parts of the value, among the search tokens of its row. */
+  readonly tokens?: (text: string) => readonly string[];
+}
+
 /** Everything there is to know about one field of a noun. Declared once, on the field. */
 export interface AttributeDeclaration {
   readonly field: string;
@@ -53,6 +69,8 @@ export interface AttributeDeclaration {
   readonly column: string | null;
   /** Column of the blind index, for sealed fields that can be looked up exactly. */
   readonly blindIndex: string | null;
+  /** The kinds of indexes that the field can have; what makes them is the registry's `indexing`. */
+  readonly indexes: readonly IndexKind[];
   /** Fields this one can be computed from: what hides them hides it. */
   readonly derivedFrom: readonly string[];
   /** How a facet is computed from its sources: on writing where it has a column, else when a view is made. */
@@ -123,8 +141,11 @@ export interface NounDeclaration {
 export class AttributeRegistry {
   private readonly nouns = new Map<string, NounDeclaration>();
   private readonly pending = new Map<string, Map<string, AttributeDeclaration>>();
+  /** Beside the declarations, which go to other threads: functions cannot. */
+  private readonly indexings = new Map<string, FieldIndexes>();
 
-  addAttribute(type: string, attribute: AttributeDeclaration): void {
+  addAttribute(type: string, attribute: AttributeDeclaration, indexing: FieldIndexes = {}): void {
+    this.indexings.set(`${type}.${attribute.field}`, indexing);
     const attributes = this.pending.get(type) ?? new Map<string, AttributeDeclaration>();
     attributes.set(attribute.field, attribute);
     this.pending.set(type, attributes);
@@ -132,6 +153,11 @@ export class AttributeRegistry {
 
   addNoun(noun: Omit<NounDeclaration, 'attributes'>): void {
     this.nouns.set(noun.type, { ...noun, attributes: this.pending.get(noun.type) ?? new Map() });
+  }
+
+  /** What makes the indexes of a field: nothing for one that has none. */
+  indexing(type: string, field: string): FieldIndexes {
+    return this.indexings.get(`${type}.${field}`) ?? {};
   }
 
   all(): NounDeclaration[] {

@@ -1,7 +1,13 @@
 import type { Database } from '../persistence/database.js';
 import { conditionOf, matches, type LedgerFilter } from './entry-filter.js';
 import { SPAN, writerReference, type ReferenceRole } from './references.js';
-import { StoredEntries, type ArchivedRecords, type Budget, type LedgerEntry } from './stored-entries.js';
+import {
+  StoredEntries,
+  type ArchivedRecords,
+  type Budget,
+  type LedgerEntry,
+  type ParsedRecord,
+} from './stored-entries.js';
 import { TimeRange } from './time-range.js';
 
 export type { LedgerEntry } from './stored-entries.js';
@@ -70,6 +76,17 @@ export class LedgerReader {
   async entry(log: string, index: number): Promise<LedgerEntry | null> {
     const [entry] = await this.stored.at(log, [index], { bundles: 1 });
     return entry ?? null;
+  }
+
+  /** What the records from `low` to before `high` say, the oldest first; without those that neither database nor archive has. */
+  async records(log: string, low: number, high: number): Promise<ParsedRecord[]> {
+    const found = await this.stored.recordsBetween(log, low, high, { bundles: Infinity });
+    return found.map(({ record }) => record);
+  }
+
+  /** An index below which no entry is of `instant` (RFC 3339) or later. */
+  async indexFrom(log: string, instant: string): Promise<number> {
+    return this.times.from(log, await this.size(log), instant);
   }
 
   /** The index after the newest entry. */

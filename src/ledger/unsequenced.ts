@@ -93,9 +93,10 @@ export class RowCheck {
     if (this.keyOf(row).ofRest(rest) !== mac && this.before.ofRest(rest) !== mac) {
       throw damaged(row, index, 'does not match its MAC');
     }
-    // In canonical JSON these members stand in this order, and no quote inside a text is without a backslash.
+    // In canonical JSON these members stand in this order, and no quote inside a text is without a backslash. What follows is
+    // the operation, or before it the obligations where there were some.
     const text = form === 'text' ? fetched : record.toString('latin1');
-    const place = `,"log":"${row.log}","number":${row.number},"operation":"`;
+    const place = `,"log":"${row.log}","number":${row.number},"o`;
     if (!text.includes(place) || !text.endsWith(`,"writer":"${row.writer}"}`)) {
       throw damaged(row, index, 'is not where its record says');
     }

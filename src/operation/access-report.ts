@@ -1,13 +1,17 @@
+import type { Actor } from '../kernel/actor.js';
 import { DATA_GROUPS, registry, type DataGroup } from '../kernel/attribute.js';
 import { notFound } from '../kernel/failure.js';
 import { isId } from '../kernel/identifier.js';
 import type { Access, AccessState } from '../ledger/record.js';
+import type { EntryPage } from '../ledger/reader.js';
 import type { LedgerEntry } from '../ledger/stored-entries.js';
+import { CLINICAL, tellingOf } from './coarse-access.js';
 import { Cursors } from './cursor.js';
 import type { Limit } from './limit.store.js';
 import { aliasesOf } from './noun-table.js';
 import { Parameters } from './parameters.js';
 import { pageSize, type PageArguments } from './reader.js';
+import { UNWRAPPED } from './key-use.js';
 import type { Scope } from './scope.js';
 
 /** What became of one field in one access. */
@@ -64,7 +68,8 @@ const STATES: readonly AccessState[] = ['WRITTEN', 'CLEAR', 'MASKED', 'ERASED', 
 
 /**
  * Who reached a patient's data, when, why and which fields (GDPR 15(1)(c), EHDS 9), newest first: every entry of the
- * tenant's ledger that names the patient, up to the call. The report is an access itself, and in the next one.
+ * tenant's ledger that names the patient, up to the call. The report is an access itself, and in the next one. Somebody else
+ * than the patient gets less of it: see coarse-access.ts.
  */
 export async function accessReport(scope: Scope, patientId: string, input: PageArguments): Promise<AccessReport> {
   const { actor, document, services } = scope;
@@ -79,22 +84,50 @@ export async function accessReport(scope: Scope, patientId: string, input: PageA
   });
   const after = input.after ?? null;
   const before = after === null ? await services.ledgerReader.end(actor.tenant) : Number(cursors.open(after, 1)[0]);
-  // One more than asked for tells whether there is a next page.
-  const found = await services.ledgerReader.entries(actor.tenant, { subject }, before, size + 1);
-  const shown = found.entries.slice(0, size);
-  const more = found.entries.length > size;
-  const end = more ? (shown.at(-1)?.index ?? before) : (found.before ?? shown.at(-1)?.index ?? null);
-  document.note({ type: TYPE, rows: shown.length, fields: FIELDS, subjects: [subject] });
-  const [first] = shown;
+  const { told, more, end, rest } = await toldBelow(scope, subject, before, size);
+  document.note({ type: TYPE, rows: told.length, fields: FIELDS, subjects: [subject] });
+  const [first] = told;
   return {
-    entries: shown.map((entry) => toAccess(scope, { subject, organization }, entry)),
+    entries: told.map((entry) => toAccess(scope, { subject, organization }, entry)),
     pageInfo: {
-      hasNextPage: more || found.before !== null,
+      hasNextPage: more || rest,
       hasPreviousPage: after !== null,
       startCursor: first === undefined ? null : cursors.seal([first.index]),
       endCursor: end === null ? null : cursors.seal([end]),
     },
   };
+}
+
+/** Searches that one page takes: what is not told leaves no gap in it, except where there is much of that. */
+const MOST_SEARCHES = 8;
+
+/** The newest entries below an index that are told to the caller, and whether the search is to go on below `end`. */
+async function toldBelow(scope: Scope, subject: string, before: number, size: number) {
+  const { actor, services } = scope;
+  const told: LedgerEntry[] = [];
+  let next: number | null = before;
+  for (let search = 0; search < MOST_SEARCHES && next !== null && told.length <= size; search += 1) {
+    // One more than asked for tells whether there is a next page.
+    const found: EntryPage = await services.ledgerReader.entries(actor.tenant, { subject }, next, size + 1);
+    told.push(...found.entries.filter((entry) => isTold(scope, entry, subject)));
+    next = found.entries.length > size ? (found.entries.at(-1)?.index ?? null) : found.before;
+    if (found.entries.length <= size) break;
+  }
+  const more = told.length > size;
+  const shown = told.slice(0, size);
+  const last = shown.at(-1)?.index ?? null;
+  return { told: shown, more, rest: next !== null, end: more ? last : (next ?? last) };
+}
+
+/** Not where a key was opened and nothing was shown, and to others not what the patient alone is told. */
+function isTold({ actor }: Scope, entry: LedgerEntry, subject: string): boolean {
+  if (!showsData(entry.record.accesses, subject)) return false;
+  return isOneself(actor) || tellingOf(entry, subject) !== 'NONE';
+}
+
+/** An account of the role patient speaks for itself alone: a relation of another kind is refused to it. */
+function isOneself({ role }: Actor): boolean {
+  return role === 'patient';
 }
 
 interface Reported {
@@ -126,7 +159,9 @@ async function reported(scope: Scope, patientId: string): Promise<Reported> {
   return { subject: row.subject_reference, organization: row.organization };
 }
 
-function toAccess(scope: Scope, { subject, organization }: Reported, { record }: LedgerEntry): AccessEntry {
+function toAccess(scope: Scope, { subject, organization }: Reported, entry: LedgerEntry): AccessEntry {
+  const { record } = entry;
+  const telling = isOneself(scope.actor) ? 'WHOLE' : tellingOf(entry, subject);
   const text = (member: string) => (typeof record[member] === 'string' ? record[member] : null);
   const actor = text('actor');
   const pseudonym = (reference: string) =>
@@ -134,7 +169,7 @@ function toAccess(scope: Scope, { subject, organization }: Reported, { record }:
       .keyedDigest(scope.actor.tenant, 'access-report-agent', `${subject} ${reference}`)
       .toString('hex')
       .slice(0, 16);
-  const fields = fieldsOf(record.accesses, subject);
+  const fields = telling === 'WHOLE' ? fieldsOf(record.accesses, subject) : [];
   return {
     at: text('time') ?? '',
     organization,
@@ -145,9 +180,15 @@ function toAccess(scope: Scope, { subject, organization }: Reported, { record }:
     kind: text('kind') ?? '',
     outcome: text('outcome') ?? '',
     emergency: text('purpose') === EMERGENCY,
-    categories: categoriesOf(fields),
+    categories: telling === 'ACCESS' ? ['access'] : categoriesOf(fields),
     fields,
+    ...(telling === 'CLINICAL' ? CLINICAL : {}),
   };
+}
+
+/** Not where a key was opened and nothing was shown. */
+function showsData(accesses: readonly Access[], subject: string): boolean {
+  return accesses.some(({ type, subjects }) => type !== UNWRAPPED && subjects.includes(subject));
 }
 
 function fieldsOf(accesses: readonly Access[], subject: string): AccessedField[] {

@@ -5,9 +5,9 @@ import { SMALLEST_GROUP } from '../policy/obligation.js';
 import type { Decision } from '../policy/decision.js';
 import { roundedDown, tableOf, type CountTable, type GroupSize } from './cell-suppression.js';
 import { COUNTABLE, dimensionOf, valueExpression, type Countable, type CountSetting } from './count-dimensions.js';
-import { CountSnapshots, type CountSnapshot } from './count-snapshot.store.js';
+import { CountSnapshots, LIFETIME, type CountSnapshot } from './count-snapshot.store.js';
 import { notFilterable } from './criteria.js';
-import { aliasesOf, fromClause } from './noun-table.js';
+import { aliasesOf, fromClause, unlessErased } from './noun-table.js';
 import { Parameters } from './parameters.js';
 import type { Scope } from './scope.js';
 
@@ -36,11 +36,13 @@ export async function countPatients(scope: Scope, { by }: CountArguments): Promi
   const { limits, database } = scope.services;
   await limits.take(scope.actor, `aggregate:${TYPE}`, { perHour: decision.perUserPerHour }, scope.now);
   const snapshots = new CountSnapshots(database);
-  const key = familyKey(scope, decision, family, k);
+  const key = digest([scope.actor.role, scope.purpose]);
+  const rules = rulesOf(scope, decision, family, k);
   const { tenant, country } = scope.actor;
   const standing =
     (await snapshots.find(tenant, key, scope.now)) ??
-    (await snapshots.keep(tenant, key, await count(scope, decision, family, k)));
+    (await snapshots.keep(tenant, key, { ...(await count(scope, decision, family, k)), rules }));
+  if (standing.rules !== rules) throw otherRules(standing.takenAt, scope.now);
   const setting = { year: standing.takenAt.getUTCFullYear(), country };
   const dimensions = family.map((field) => dimensionOf(field, setting));
   const table = tableOf(standing.groups, dimensions, asked);
@@ -65,10 +67,36 @@ function positions(by: readonly Countable[], family: readonly Countable[]): numb
   });
 }
 
-/** Everybody under the same rules asks for the same numbers: nothing of the account is in it. */
-function familyKey({ services, actor, purpose }: Scope, { ruleIds }: Decision, family: readonly string[], k: number) {
-  const parts = [services.policy.hash, actor.role, purpose, actor.country, k, family, ruleIds];
+/**
+ * What the rules say, whatever they are called: two counts under rules that say the same are the same count. Nothing of the
+ * account is in it, and not the day.
+ */
+function rulesOf({ actor }: Scope, decision: Decision, family: readonly Countable[], k: number): string {
+  const aliases = aliasesOf(registry.noun(TYPE));
+  const parameters = new Parameters();
+  const { bind } = parameters;
+  const context = { now: new Date(0), timeZone: actor.timeZone };
+  const predicates = [
+    decision.rowPredicate(aliases, bind, context),
+    ...family.map((field) => decision.clearPredicate(field, aliases, bind, context)),
+  ];
+  const { values } = parameters.statement(predicates.join(' '));
+  return digest([predicates, values, family, k, actor.country]);
+}
+
+function digest(parts: readonly unknown[]): string {
   return createHash('sha256').update(JSON.stringify(parts)).digest('hex');
+}
+
+/** A change of the rules must not let anybody see two counts on one day: their difference would tell of single persons. */
+function otherRules(takenAt: Date, now: Date): Failure {
+  const until = takenAt.getTime() + LIFETIME;
+  return new Failure(
+    'RATE_LIMITED',
+    'The rules of this count have changed since it was taken.',
+    'Ask again when a day has passed.',
+    { extensions: { retryAfterSeconds: Math.max(1, Math.ceil((until - now.getTime()) / 1_000)) } },
+  );
 }
 
 /** Counts people by all dimensions of the family at once. A row of which one of them is not in clear does not count. */
@@ -77,7 +105,7 @@ async function count(
   decision: Decision,
   family: readonly Countable[],
   k: number,
-): Promise<CountSnapshot> {
+): Promise<Omit<CountSnapshot, 'rules'>> {
   const { actor, services, now } = scope;
   const noun = registry.noun(TYPE);
   const aliases = aliasesOf(noun);
@@ -88,7 +116,7 @@ async function count(
   const tenant = bind(actor.tenant);
   const conditions = [
     `assert_tenant(${tenant}) AND s.tenant_id = ${tenant}`,
-    decision.rowPredicate(aliases, bind, scope.context()),
+    decision.rowPredicate(aliases, bind, scope.context()) + unlessErased(noun),
     ...family.map((field) => decision.clearPredicate(field, aliases, bind, scope.context())),
   ];
   const groups = await services.database.query<GroupSize>(

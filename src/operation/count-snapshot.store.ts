@@ -2,10 +2,12 @@ import type { Database } from '../persistence/database.js';
 import type { GroupSize } from './cell-suppression.js';
 
 /** Milliseconds for which a count stands. */
-const LIFETIME = 86_400_000;
+export const LIFETIME = 86_400_000;
 
 export interface CountSnapshot {
   readonly takenAt: Date;
+  /** Digest of what the rules said under which it was taken. */
+  readonly rules: string;
   /** Rounded: nothing more exact than what is published is kept. */
   readonly groups: readonly GroupSize[];
 }
@@ -24,7 +26,7 @@ export class CountSnapshots {
     const [row] = await this.database.query<CountSnapshot>(tenant, {
       name: 'aggregate-snapshot-find',
       text:
-        `SELECT taken_at AS "takenAt", groups FROM aggregate_snapshot ` +
+        `SELECT taken_at AS "takenAt", rules, groups FROM aggregate_snapshot ` +
         `WHERE assert_tenant($1) AND tenant_id = $1 AND family = $2 AND taken_at > $3::timestamptz`,
       values: [tenant, family, new Date(now.getTime() - LIFETIME)],
     });
@@ -39,10 +41,10 @@ export class CountSnapshots {
       text:
         `WITH gone AS (DELETE FROM aggregate_snapshot WHERE assert_tenant($1) AND tenant_id = $1 AND family <> $2 ` +
         `AND taken_at <= $5::timestamptz) ` +
-        `INSERT INTO aggregate_snapshot AS known (tenant_id, family, taken_at, groups) ` +
-        `VALUES ($1, $2, $3::timestamptz, $4::jsonb) ON CONFLICT (tenant_id, family) DO UPDATE ` +
-        `SET taken_at = excluded.taken_at, groups = excluded.groups WHERE known.taken_at <= $5::timestamptz`,
-      values: [tenant, family, taken.takenAt, JSON.stringify(taken.groups), over],
+        `INSERT INTO aggregate_snapshot AS known (tenant_id, family, taken_at, groups, rules) ` +
+        `VALUES ($1, $2, $3::timestamptz, $4::jsonb, $6) ON CONFLICT (tenant_id, family) DO UPDATE ` +
+        `SET taken_at = excluded.taken_at, groups = excluded.groups, rules = excluded.rules WHERE known.taken_at <= $5::timestamptz`,
+      values: [tenant, family, taken.takenAt, JSON.stringify(taken.groups), over, taken.rules],
     });
     const standing = await this.find(tenant, family, taken.takenAt);
     if (standing === null) throw new Error('A count that was kept is not there.');

@@ -82,7 +82,7 @@ type Recorded = Omit<
   };
 
 const QUESTION = { kind: 'LEDGER_READ', action: 'readPolicy', type: 'Organization', mode: 'read' } as const;
-/** One looks through the entries of an hour at worst. */
+/** One looks through the entries of an hour at worst; one by one they would be the ledger, which is another right. */
 const SEARCHES: Limit = { perMinute: 60, perDay: 2_000 };
 
 /** Explains the decision behind an entry of the tenant's ledger, with the policies of its time. */
@@ -90,8 +90,10 @@ export const explainDecision = defineOperation<{ readonly index: number }, Decis
   ...QUESTION,
   name: 'explainDecision',
   handler: async (scope, { index }) => {
+    const { actor, now, services } = scope;
     const loader = releasesOf(scope, scope.obliged('readPolicy', 'Organization'));
-    const entry = index < 0 ? null : await scope.services.ledgerReader.entry(scope.actor.tenant, index);
+    await services.limits.take(actor, 'explainDecision', SEARCHES, now);
+    const entry = index < 0 ? null : await services.ledgerReader.entry(actor.tenant, index);
     if (entry === null) throw notFound();
     noteReading(scope, explainDecision, { type: 'LedgerEntry', fields: EXPLAINED, rows: 1 }, []);
     return explanationOf(loader, entry);

@@ -12,6 +12,7 @@ import type { Details, KnownSubjects } from './details.js';
 import { reportOf, widestKind, type DocumentReport } from './document-report.js';
 import type { AnyOperation } from './operation.js';
 import type { Turn } from './turn.js';
+import { UnwrappedSubjects, unwrapRecord } from './key-use.js';
 import type { Pattern } from './view.js';
 import type { Grounds } from './write-record.js';
 
@@ -60,14 +61,9 @@ export class Document {
   private deciding: DecidingPolicy | null = null;
   /** Names the decisions of this document: in its answer, in its records, and where a shadow would have decided otherwise. */
   readonly decisionId = newId();
-  private readonly unwrapped = new Set<string>();
-  /** For what the keys of patients are unwrapped: this document, whose record says whose they were. */
-  readonly keyUse: KeyUse = {
-    id: this.decisionId,
-    used: (references) => {
-      for (const reference of references) this.unwrapped.add(reference);
-    },
-  };
+  private readonly unwrapped = new UnwrappedSubjects();
+  /** For what the keys of patients are unwrapped: this document, whose records say whose they were. */
+  readonly keyUse: KeyUse = { id: this.decisionId, used: (references) => this.unwrapped.add(references) };
 
   constructor(
     readonly actor: Actor | null,
@@ -199,7 +195,8 @@ export class Document {
   }
 
   /** Keeps the receipt of a record that was committed with its data. What was read before it is read again. */
-  committed(operation: AnyOperation, receipt: Receipt): void {
+  committed(operation: AnyOperation, receipt: Receipt, accesses: readonly Access[]): void {
+    this.unwrapped.name(accesses);
     this.loaders.clear();
     this.names.add(operation.name);
     this.receipts.push(receipt);
@@ -244,6 +241,8 @@ export class Document {
     if (this.reads.length > 0) drafts.push(this.readRecord());
     const known: KnownSubjects = this.subjects;
     for (const { draft } of drafts) if (known.size > 0) await details.prepare(draft, known, this.keyUse);
+    for (const { draft } of drafts) this.unwrapped.name(draft.accesses);
+    const keys = this.settleKeys(ledger);
     const receipts = await Promise.all(
       drafts.map(({ draft, asked }) => {
         // What a write is answered with is read for the same caller: the write's own record has the address.
@@ -251,8 +250,18 @@ export class Document {
         return ledger.append(told ? draft : details.attach(draft, this.content(asked), known));
       }),
     );
+    await keys;
     this.receipts.push(...receipts);
     return this.receipts;
+  }
+
+  /**
+   * Records whose keys were unwrapped where no record of this document names them: of work that failed, or of rows that were
+   * not shown. Part of `flush`; called before by work that takes long, because an unwrap that no record explains within
+   * 45 s raises an alarm.
+   */
+  async settleKeys(ledger: LedgerWriter): Promise<void> {
+    await Promise.all(this.unwrapped.take().map((access) => ledger.append(unwrapRecord(this.frame(), access))));
   }
 
   /** What was read, for `extensions.policy`: schema coordinates, each once. */

@@ -1,9 +1,9 @@
 import { registry } from '../kernel/attribute.js';
 import { Failure } from '../kernel/failure.js';
-import type { Decision } from '../policy/decision.js';
+import type { Decision, FieldView } from '../policy/decision.js';
 import { Criteria, sortExpression, type Filter } from './criteria.js';
 import type { ExportPosition } from './export.store.js';
-import { aliasesOf, fromClause, sealAddress, subjectColumns } from './noun-table.js';
+import { aliasesOf, fromClause, sealAddress, subjectColumns, unlessErased } from './noun-table.js';
 import { Parameters } from './parameters.js';
 import type { FetchedRow } from './reader.js';
 import type { Scope } from './scope.js';
@@ -35,13 +35,31 @@ type ChunkRow = FetchedRow & { readonly order_position: string };
 
 const readings = new WeakMap<Decision['shape'], Map<string, Reading>>();
 
+/** How an export shows a field: on rows of which no condition holds, of which all do, and of which one does. */
+export type ExportShape = Readonly<Record<string, readonly string[]>>;
+
 /** The fields that an export of this type shows the caller on at least some rows, in the order of their declaration. */
 export function exportColumns(scope: Scope, type: string): string[] {
+  const shape = exportShape(scope, type, [...registry.noun(type).attributes.keys()]);
+  return Object.keys(shape).filter((field) => shape[field]?.some((state) => state !== 'HIDDEN'));
+}
+
+/** How these fields would be shown by an export as the policy is now: a state, and the mask where there is one. */
+export function exportShape(scope: Scope, type: string, fields: readonly string[]): ExportShape {
   const { shape } = decisionOf(scope, type);
   const patterns = [0, (1 << CONDITIONS) - 1, ...Array.from({ length: CONDITIONS }, (_, bit) => 1 << bit)];
   const shown = patterns.map((bits) => shape.visibility(bits).fields);
-  return [...registry.noun(type).attributes.keys()].filter((field) =>
-    shown.some((fields) => (fields.get(field)?.state ?? 'HIDDEN') !== 'HIDDEN'),
+  const stateOf = (view: FieldView | undefined) => [view?.state ?? 'HIDDEN', view?.mask ?? []].flat().join(' ');
+  return Object.fromEntries(fields.map((field) => [field, shown.map((views) => stateOf(views.get(field)))]));
+}
+
+/** Whether a field is shown as before or in clear, on every kind of row. Another mask counts as less. */
+export function showsAsMuch(now: ExportShape, before: ExportShape): boolean {
+  return Object.entries(before).every(([field, states]) =>
+    states.every((state, at) => {
+      const today = now[field]?.[at] ?? 'HIDDEN';
+      return state === 'HIDDEN' || today === state || today === 'CLEAR';
+    }),
   );
 }
 
@@ -134,7 +152,7 @@ function conditionsOf(
   const tenant = bind(scope.actor.tenant);
   const conditions = [
     `assert_tenant(${tenant}) AND s.tenant_id = ${tenant}`,
-    decision.rowPredicate(aliases, bind, scope.context()),
+    decision.rowPredicate(aliases, bind, scope.context()) + unlessErased(noun),
   ];
   if (filter !== null) conditions.push(new Criteria(noun, decision, aliases, bind, scope.context()).filter(filter));
   return conditions;

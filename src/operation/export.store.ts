@@ -1,4 +1,5 @@
 import type { Database } from '../persistence/database.js';
+import type { ExportShape } from './export-page.js';
 
 export type ExportStatus = 'PENDING' | 'RUNNING' | 'READY' | 'FAILED' | 'CANCELLED' | 'DOWNLOADED' | 'EXPIRED';
 export type ExportFormat = 'CSV' | 'NDJSON';
@@ -31,6 +32,8 @@ export interface ExportJobRow extends ExportProgress {
   /** Sealed; see `sealFilter` in exports.ts. */
   readonly filter: string;
   readonly columns: readonly string[];
+  /** How the columns were shown when it was asked for; null for one that is older than this column. */
+  readonly shown: ExportShape | null;
   readonly status: ExportStatus;
   readonly attempts: number;
   readonly rowsExpected: number | null;
@@ -41,12 +44,22 @@ export interface ExportJobRow extends ExportProgress {
 /** The columns of a new row. */
 export type NewExportJob = Pick<
   ExportJobRow,
-  'tenant' | 'id' | 'accountId' | 'sessionId' | 'purpose' | 'reasonGiven' | 'type' | 'format' | 'filter' | 'columns'
+  | 'tenant'
+  | 'id'
+  | 'accountId'
+  | 'sessionId'
+  | 'purpose'
+  | 'reasonGiven'
+  | 'type'
+  | 'format'
+  | 'filter'
+  | 'columns'
+  | 'shown'
 >;
 
 const COLUMNS =
   `tenant_id AS tenant, id, version, account_id AS "accountId", session_id AS "sessionId", purpose, ` +
-  `reason_given AS "reasonGiven", type, format, filter, columns, status, attempts, rows_expected AS "rowsExpected", ` +
+  `reason_given AS "reasonGiven", type, format, filter, columns, shown, status, attempts, rows_expected AS "rowsExpected", ` +
   `rows_written AS "rowsWritten", plain_bytes::float8 AS "plainBytes", file_version AS "fileVersion", ` +
   `file_bytes::float8 AS "fileBytes", file_frames AS "fileFrames", last_position AS "lastPosition", last_id AS "lastId", ` +
   `sha256, expires_at AS "expiresAt"`;
@@ -74,6 +87,7 @@ export class ExportStore {
       format: job.format,
       filter: job.filter,
       columns: job.columns,
+      shown: JSON.stringify(job.shown),
       status: 'PENDING',
       requested_at: now,
     };

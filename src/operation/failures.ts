@@ -1,5 +1,6 @@
 import { Failure } from '../kernel/failure.js';
 import { DatabaseFault } from '../persistence/sqlstate.js';
+import { erasureFailure } from './erasure-failures.js';
 
 const NOT_NULL_VIOLATION = '23502';
 
@@ -10,13 +11,16 @@ const NOT_NULL_VIOLATION = '23502';
 export function asFailure(error: unknown, mode: 'read' | 'write'): Failure {
   if (error instanceof Failure) return error;
   const fault = error instanceof DatabaseFault ? error.kind : 'none';
+  const erasure = error instanceof DatabaseFault ? erasureFailure(error.sqlstate) : null;
+  if (erasure !== null) return erasure;
   if (fault === 'unique' || fault === 'reference') {
     return new Failure('BAD_USER_INPUT', 'The record contradicts one that exists.', 'Read it again before you write.', {
       cause: error,
     });
   }
   if (fault === 'exclusion') {
-    return new Failure('BAD_USER_INPUT', 'The time overlaps one that is taken.', 'Choose another time.', {
+    // Nothing of why: what takes the time may be withheld from the caller.
+    return new Failure('BAD_USER_INPUT', 'The time is not available.', 'Choose another time.', {
       cause: error,
     });
   }

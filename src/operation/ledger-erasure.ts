@@ -5,7 +5,7 @@ import type { LedgerEntry } from '../ledger/reader.js';
 import type { Access } from '../ledger/record.js';
 import { defineOperation } from './operation.js';
 import { readFacts } from './row-facts.js';
-import type { Scope } from './scope.js';
+import type { ScopeServices } from './services.js';
 import { fetchStored } from './stored-row.js';
 import type { Unit } from './unit.js';
 
@@ -15,7 +15,7 @@ export interface EraseLedgerDetailsArguments {
 }
 
 /** Where the details of a record lie. */
-interface DetailKey {
+export interface DetailKey {
   readonly writer: string;
   readonly number: number;
   /** The record's time: RFC 3339, UTC, milliseconds. */
@@ -48,7 +48,9 @@ export const eraseLedgerDetails = defineOperation<EraseLedgerDetailsArguments, n
     if (row === null) throw notFound();
     if (!decision.matches(readFacts(noun, row))) throw notFound('NO_CARE_RELATIONSHIP');
     const reference = String(row['subject_reference']);
-    const keys = await storedDetails(scope, reference);
+    const { ledgerReader } = services;
+    const before = await ledgerReader.end(actor.tenant);
+    const keys = await storedDetails(services, { log: actor.tenant, subject: reference, before }, LARGEST_ERASURE);
     if (keys.length === 0) return 0;
     await services.vault.loadSubjectKeys(actor.tenant, [patientId], document.keyUse);
     document.know(reference, patientId);
@@ -60,20 +62,22 @@ export const eraseLedgerDetails = defineOperation<EraseLedgerDetailsArguments, n
 });
 
 /**
- * Details of records that name the patient, but for those of erasures: they tell who erased, and that a patient was meant
- * whose id by then is nobody's.
+ * Details of records below an index that name the patient, but for those of erasures: they tell who erased, and that a
+ * patient was meant whose id by then is nobody's.
  */
-async function storedDetails(scope: Scope, subject: string): Promise<DetailKey[]> {
-  const { actor, services } = scope;
-  const { ledgerReader } = services;
+export async function storedDetails(
+  services: Pick<ScopeServices, 'database' | 'ledgerReader'>,
+  { log, subject, before: top }: { readonly log: string; readonly subject: string; readonly before: number },
+  limit: number,
+): Promise<DetailKey[]> {
   const found: DetailKey[] = [];
-  let before: number | null = await ledgerReader.end(actor.tenant);
-  while (before !== null && found.length < LARGEST_ERASURE) {
-    const page = await ledgerReader.entries(actor.tenant, { subject }, before, PAGE);
-    found.push(...(await stillThere(scope, page.entries.flatMap(keyOf))));
+  let before: number | null = top;
+  while (before !== null && found.length < limit) {
+    const page = await services.ledgerReader.entries(log, { subject }, before, PAGE);
+    found.push(...(await stillThere(services.database, log, page.entries.flatMap(keyOf))));
     ({ before } = page);
   }
-  return found.slice(0, LARGEST_ERASURE);
+  return found.slice(0, limit);
 }
 
 function keyOf({ record }: LedgerEntry): DetailKey[] {
@@ -82,22 +86,26 @@ function keyOf({ record }: LedgerEntry): DetailKey[] {
 }
 
 /** Those of the details that were not deleted before. */
-async function stillThere({ actor, services }: Scope, keys: readonly DetailKey[]): Promise<DetailKey[]> {
+async function stillThere(
+  database: ScopeServices['database'],
+  log: string,
+  keys: readonly DetailKey[],
+): Promise<DetailKey[]> {
   if (keys.length === 0) return [];
-  const rows = await services.database.query<{ place: string }>(actor.tenant, {
+  const rows = await database.query<{ place: string }>(log, {
     name: 'ledger_details_there',
     text:
       'SELECT place - 1 AS place FROM unnest($2::text[], $3::bigint[], $4::timestamptz[]) WITH ORDINALITY ' +
       'AS sought (writer, number, recorded_at, place) JOIN ledger_detail AS detail ON detail.log = $1 ' +
       'AND detail.writer = sought.writer AND detail.number = sought.number AND detail.recorded_at = sought.recorded_at',
-    values: [actor.tenant, ...columns(keys)],
+    values: [log, ...detailColumns(keys)],
   });
   return rows.flatMap(({ place }) => keys[Number(place)] ?? []);
 }
 
-function stageDeletion(unit: Unit, log: string, keys: readonly DetailKey[]): void {
+export function stageDeletion(unit: Unit, log: string, keys: readonly DetailKey[]): void {
   unit.change((bind, happened) => {
-    const [writers, numbers, times] = columns(keys);
+    const [writers, numbers, times] = detailColumns(keys);
     return (
       `DELETE FROM ledger_detail AS detail USING unnest(${bind(writers)}::text[], ${bind(numbers)}::bigint[], ` +
       `${bind(times)}::timestamptz[]) AS gone (writer, number, recorded_at) WHERE detail.log = ${bind(log)} ` +
@@ -107,6 +115,6 @@ function stageDeletion(unit: Unit, log: string, keys: readonly DetailKey[]): voi
   });
 }
 
-function columns(keys: readonly DetailKey[]) {
+export function detailColumns(keys: readonly DetailKey[]) {
   return [keys.map(({ writer }) => writer), keys.map(({ number }) => number), keys.map(({ time }) => time)] as const;
 }

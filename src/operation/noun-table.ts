@@ -20,7 +20,17 @@ export function subjectColumns(noun: NounDeclaration): string {
   const version = `${noun.attributes.has('version') ? 's.version' : '0'} AS row_version`;
   if (noun.subject === 'none') return `NULL::uuid AS subject_id, NULL::text AS subject_reference, ${version}`;
   const alias = aliasesOf(noun).subject;
-  return `${alias}.id AS subject_id, ${alias}.subject_reference, ${version}`;
+  const erased = noun.type === PERSON ? `, s.status = '${ERASED_STATUS}' AS erased` : '';
+  return `${alias}.id AS subject_id, ${alias}.subject_reference, ${version}${erased}`;
+}
+
+/** The noun whose rows stay as tombstones when a person was erased. */
+const PERSON = 'Patient';
+export const ERASED_STATUS = 'erased';
+
+/** Keeps tombstones out of lists, counts and searches. Empty for every other noun: what hung on the person is deleted. */
+export function unlessErased({ type }: NounDeclaration): string {
+  return type === PERSON ? ` AND s.status <> '${ERASED_STATUS}'` : '';
 }
 
 /** Where the sealed values of a row belong, from the row with its {@link subjectColumns}. */

@@ -23,6 +23,8 @@ export interface OperationDefinition<Arguments, Result> {
   readonly continues: boolean;
   /** True for a read with a record of its own, whatever else its document reads. */
   readonly alone: boolean;
+  /** Types beside its own of which it writes rows. */
+  readonly brings?: readonly string[];
   /** Members of the input that never enter the sealed details of a record: contents of files, and what others sealed. */
   readonly withheld?: readonly (keyof Arguments & string)[];
   readonly handler: (scope: Scope, input: Arguments) => Promise<Result>;
@@ -32,7 +34,7 @@ export type Refusal = 'FORBIDDEN' | 'NOT_FOUND' | 'HIDDEN';
 
 export type AnyOperation = Pick<
   OperationDefinition<never, unknown>,
-  'name' | 'kind' | 'action' | 'type' | 'mode' | 'alone' | 'withheld'
+  'name' | 'kind' | 'action' | 'type' | 'mode' | 'alone' | 'brings' | 'withheld'
 >;
 
 const declared = new Map<string, AnyOperation>();

@@ -7,6 +7,8 @@ import type { Database } from '../persistence/database.js';
 import type { Decision, FieldView, PolicyAction, PolicyContext } from '../policy/decision.js';
 import { changedQuestions, type ChangedQuestion } from '../policy/difference.js';
 import type { PolicyEngine } from '../policy/engine.js';
+import { SMALLEST_GROUP } from '../policy/obligation.js';
+import { rowClasses } from '../policy/row-classes.js';
 import { SHOWING } from '../policy/rule.js';
 import { aliasesOf, fromClause } from './noun-table.js';
 import { Parameters } from './parameters.js';
@@ -30,6 +32,11 @@ export interface PolicyChange {
   readonly rows: { readonly least: number; readonly most: number };
   /** Rows summed over the accounts: a row counts once for each account that sees the difference. */
   readonly sum: number;
+  /**
+   * True where numbers of rows are rounded down to multiples of {@link SMALLEST_GROUP}, 0 being anything below the first one,
+   * and every change is named that there could be, with all accounts of the role.
+   */
+  readonly coarse: boolean;
 }
 
 /** What changes for the accounts of a role and does not depend on rows. */
@@ -55,13 +62,16 @@ interface Bits {
  * attributes are the same in what the rules ask share one statement. A role without accounts, such as a machine's, is counted
  * for an account without attributes, which stands as none. Throws NOT_FOUND where there is no such tenant, and the signal's
  * reason between two statements. Lets other work pass between.
+ *
+ * `coarse`: for whoever may make up the rules that are compared, and could so count the people of any condition, down to
+ * whether one person is of it. Throws RangeError where more changes are possible than can be named.
  */
 export async function policyDifference(
   database: Database,
   tenant: string,
   engines: { readonly before: PolicyEngine; readonly after: PolicyEngine },
   now: Date,
-  signal?: AbortSignal,
+  { signal, coarse = false }: { readonly signal?: AbortSignal; readonly coarse?: boolean } = {},
 ): Promise<PolicyDifference> {
   const [zone] = await database.query<{ time_zone: string }>(tenant, {
     text: 'SELECT time_zone FROM tenant WHERE id = $1 AND assert_tenant($1)',
@@ -86,15 +96,15 @@ export async function policyDifference(
       grants.push({ role, purpose, action, type, grants: question.grants, accounts: living.length });
     }
     if (!question.rowsDiffer) continue;
-    const tally = new Tally(question);
+    const tally = new Tally(question, coarse);
     for (const alike of sameAttributes(living, question.attributes)) {
       const actor = actorOf(role, tenant, alike[0]);
       const [before, after] = [engines.before, engines.after].map((engine) =>
         engine.decide(actor, purpose, action, type),
       );
       signal?.throwIfAborted();
-      const counted = await count(database, tenant, [before as Decision, after as Decision], context);
-      tally.add(alike.length, counted, before as Decision, after as Decision);
+      const decisions = [before, after] as [Decision, Decision];
+      tally.add(alike.length, await count(database, tenant, decisions, context), ...decisions, actor);
     }
     changes.push(...tally.changes());
   }
@@ -166,11 +176,16 @@ class Tally {
     { change: Pick<PolicyChange, 'field' | 'from' | 'to'>; accounts: number; rows: number[]; sum: number }
   >();
 
-  constructor(private readonly question: ChangedQuestion) {}
+  constructor(
+    private readonly question: ChangedQuestion,
+    private readonly coarse: boolean,
+  ) {}
 
-  add(accounts: number, counted: readonly Bits[], before: Decision, after: Decision): void {
+  add(accounts: number, counted: readonly Bits[], before: Decision, after: Decision, actor: Actor): void {
     const rows = new Map<string, { change: Pick<PolicyChange, 'field' | 'from' | 'to'>; rows: number }>();
-    for (const bits of counted) {
+    // That a change is named must not tell that there is a row of it.
+    const possible = this.coarse ? this.possible(before, after, actor) : [];
+    for (const bits of [...counted, ...possible]) {
       for (const change of this.changesOf(bits, before, after)) {
         const key = JSON.stringify(change);
         rows.set(key, { change, rows: (rows.get(key)?.rows ?? 0) + bits.rows });
@@ -178,19 +193,28 @@ class Tally {
     }
     for (const [key, one] of rows) {
       const known = this.found.get(key) ?? { change: one.change, accounts: 0, rows: [], sum: 0 };
+      const told = this.coarse ? one.rows - (one.rows % SMALLEST_GROUP) : one.rows;
       this.found.set(key, {
         change: one.change,
         accounts: known.accounts + accounts,
-        rows: [...known.rows, one.rows],
-        sum: known.sum + accounts * one.rows,
+        rows: [...known.rows, told],
+        sum: known.sum + accounts * told,
       });
     }
+  }
+
+  /** What both decisions make of the rows that there could be, none of each. */
+  private possible(before: Decision, after: Decision, actor: Actor): Bits[] {
+    return rowClasses([before, after], actor).map((facts) => {
+      const [old, made] = [before, after].map((one) => (one.allowed && one.matches(facts) ? one.bitsOf(facts) : -1));
+      return { before: old ?? -1, after: made ?? -1, rows: 0 };
+    });
   }
 
   changes(): PolicyChange[] {
     const { role, purpose, action, type } = this.question;
     return [...this.found.values()].map(({ change, accounts, rows, sum }) => ({
-      ...{ role, purpose, action, type, ...change, accounts, sum },
+      ...{ role, purpose, action, type, ...change, accounts, sum, coarse: this.coarse },
       rows: { least: Math.min(...rows), most: Math.max(...rows) },
     }));
   }
@@ -240,16 +264,21 @@ const VERBS: Readonly<Record<Direction, readonly [one: string, several: string]>
  * Where accounts see different rows, the least and the most are given, and the sum over the accounts.
  */
 export function sentenceOf(change: PolicyChange): string {
-  const { role, purpose, action, type, field, from, to, accounts, rows, sum } = change;
+  const { role, purpose, action, type, field, from, to, accounts, rows, sum, coarse } = change;
   const direction = directionOf(change);
   const shown = to.replace('CLEAR', 'clear').replace('MASKED', 'masked');
   const what = field === null ? `${action} of` : direction === 'GAINS' ? `${shown} ${field} on` : `${field} on`;
   const one = accounts === 1;
   const verb = VERBS[direction][one ? 0 : 1];
   const subjects = type === 'Patient' ? 'patients' : `${type} rows`;
-  const each = rows.least === rows.most ? String(rows.most) : `${rows.least} to ${rows.most}`;
-  const total = rows.least === rows.most ? '' : `, ${sum} summed over the accounts`;
+  const number = coarse ? atLeast : String;
+  const each = rows.least === rows.most ? number(rows.most) : `${number(rows.least)} to ${number(rows.most)}`;
+  const total = coarse || rows.least === rows.most ? '' : `, ${sum} summed over the accounts`;
   return `${accounts} ${role} account${one ? '' : 's'} ${verb} ${what} ${each} ${subjects}${total} (${purpose}, ${action}; ${from} to ${to})`;
+}
+
+function atLeast(rows: number): string {
+  return rows === 0 ? `fewer than ${SMALLEST_GROUP}` : `at least ${rows}`;
 }
 
 /** The same of what does not depend on rows: `2 billing accounts may write phone (HPAYMT, update Patient)`. */

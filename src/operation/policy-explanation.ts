@@ -5,12 +5,13 @@ import { registry } from '../kernel/attribute.js';
 import { notFound } from '../kernel/failure.js';
 import { isId, newId } from '../kernel/identifier.js';
 import type { Access } from '../ledger/record.js';
+import type { Decision } from '../policy/decision.js';
 import { explainRow } from '../policy/explanation.js';
 import { rulesOf, type RuleNote } from '../policy/rule-note.js';
 import { aliasesOf, fromClause } from './noun-table.js';
 import { defineOperation } from './operation.js';
 import { Parameters } from './parameters.js';
-import { askedRelease, engineOf, LOOK } from './policy-sources.js';
+import { askedRelease, engineOf } from './policy-sources.js';
 import { factColumns, readFacts, type Facts } from './row-facts.js';
 import type { Scope } from './scope.js';
 
@@ -44,20 +45,24 @@ const LIMIT = { perMinute: 60, perDay: 1_000 };
 const EXPLAINED: Access['fields'] = { reached: 'CLEAR', keptBack: 'CLEAR', rules: 'CLEAR', fields: 'CLEAR' };
 
 /**
- * Explains what an account of the caller's tenant would see of a patient of the tenant. Reads the facts that rules ask for and
+ * Explains what an account of the caller's tenant would see of a patient of the tenant: with a reason, for it tells of the
+ * patient who treats him, whether he is represented, here today or of a consent. Reads the facts that rules ask for and
  * no value. A patient and an account that are not there or another tenant's, and one that is closed, are the same to the
  * caller. Has a record of its own, which names the patient, so that the patient's report has it.
  */
 export const explainAccess = defineOperation<ExplainAccessArguments, AccessExplanation>({
-  ...LOOK,
   name: 'explainAccess',
+  kind: 'READ',
+  action: 'explain',
+  type: 'Patient',
+  mode: 'read',
   alone: true,
   handler: async (scope, { patientId, accountId, purpose, breakGlass }) => {
+    const decided = scope.obliged('explain', 'Patient');
     const release = await askedRelease(scope, null);
-    const decided = scope.obliged('readPolicy', 'Organization');
     await scope.services.limits.take(scope.actor, 'explainAccess', LIMIT, scope.now);
     const account = isId(accountId) ? await accountOf(scope, accountId, breakGlass) : null;
-    const row = isId(patientId) ? await factsOf(scope, patientId, account ?? scope.actor) : null;
+    const row = isId(patientId) ? await factsOf(scope, decided, patientId, account ?? scope.actor) : null;
     if (account === null || row === null) throw notFound();
     const engine = engineOf(release);
     const decision = engine.decide(account, purpose, 'read', 'Patient', { now: scope.now, address: null });
@@ -85,9 +90,10 @@ async function accountOf(scope: Scope, accountId: string, breakGlass: boolean): 
   return breakGlass ? underEmergency(actor) : actor;
 }
 
-/** The facts of a patient as they are for an account; null where the tenant has no such patient. */
+/** The facts of a patient as they are for an account; null where the tenant has no such patient that the caller may ask about. */
 async function factsOf(
   scope: Scope,
+  decided: Decision,
   patientId: string,
   account: Actor,
 ): Promise<{ facts: Facts; reference: string } | null> {
@@ -102,7 +108,8 @@ async function factsOf(
     tenant,
     parameters.statement(
       `SELECT s.subject_reference, ${facts} FROM ${fromClause(noun)} ` +
-        `WHERE assert_tenant(${own}) AND s.tenant_id = ${own} AND s.id = ${bind(patientId)}::uuid`,
+        `WHERE assert_tenant(${own}) AND s.tenant_id = ${own} AND s.id = ${bind(patientId)}::uuid ` +
+        `AND ${decided.rowPredicate(aliasesOf(noun), bind, scope.context())}`,
     ),
   );
   return row === undefined ? null : { facts: readFacts(noun, row), reference: String(row['subject_reference']) };

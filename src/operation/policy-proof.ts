@@ -1,8 +1,9 @@
 import { Failure } from '../kernel/failure.js';
 import type { ProofStanding } from '../policy/proof-desk.js';
 import { LEAST_SHARE, PROOFS, shareOf, type Finding, type ProofKind } from '../policy/proofs.js';
+import { rulesOf } from '../policy/rule-note.js';
 import { defineOperation } from './operation.js';
-import { askedRelease, LOOK, noteLooked } from './policy-sources.js';
+import { askedRelease, LOOK, noteLooked, takeLook } from './policy-sources.js';
 import { pageSize } from './reader.js';
 
 export const PROOF_KINDS: readonly ProofKind[] = PROOFS;
@@ -60,15 +61,21 @@ export const policyProof = defineOperation<PolicyProofArguments, PolicyProof>({
     if (rule !== null && proof !== 'MUTATION') {
       throw new Failure('BAD_USER_INPUT', 'A rule is named for MUTATION alone.', 'Leave it out.');
     }
+    await takeLook(scope, 'policyProof');
+    if (rule !== null && !rulesOf(release).has(rule)) {
+      throw new Failure('BAD_USER_INPUT', 'There is no such rule.', 'Name a rule or guardrail of this release.');
+    }
+    const { proofs, policies } = scope.services;
     const texts = new Map(Object.entries(release.files));
-    const standing = await scope.services.proofs.ask(release.hash, { texts, proof, rule });
+    const shipped = policies.releases?.shipped.texts ?? null;
+    const standing = await proofs.ask(scope.actor.tenant, release.hash, { texts, shipped, proof, rule });
     noteLooked(scope, 1);
     const head = { hash: release.hash, version: release.version, proof, rule, minimum: LEAST_SHARE[proof] };
-    return { ...head, ...shown(standing, rule, LEAST_SHARE[proof], size) };
+    return { ...head, ...shown(standing, LEAST_SHARE[proof], size) };
   },
 });
 
-function shown(standing: ProofStanding, rule: string | null, minimum: number, size: number) {
+function shown(standing: ProofStanding, minimum: number, size: number) {
   if (standing.state === 'RUNNING') return { ...NOTHING_YET, state: standing.state, ...standing.progress };
   if (standing.state !== 'DONE') return { ...NOTHING_YET, state: standing.state };
   const { outcome } = standing;
@@ -79,9 +86,6 @@ function shown(standing: ProofStanding, rule: string | null, minimum: number, si
     return { ...NOTHING_YET, state: 'REFUSED' as const, holds: false, findings };
   }
   const { counts } = outcome;
-  if (rule !== null && Object.values(counts).every((count) => count === 0)) {
-    throw new Failure('BAD_USER_INPUT', 'There is no such rule.', 'Name a rule or guardrail of this release.');
-  }
   const score = shareOf(counts);
   const findings = outcome.findings.slice(0, size);
   return { ...NOTHING_YET, state: 'DONE' as const, ...counts, score, holds: score >= minimum, findings };

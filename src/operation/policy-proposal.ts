@@ -1,15 +1,8 @@
-import path from 'node:path';
-import { setImmediate as breathe } from 'node:timers/promises';
-import type { AttributeRegistry } from '../kernel/attribute.js';
-import { judge, loadCases } from '../policy/cases.js';
-import { PolicyEngine } from '../policy/engine.js';
-import { PolicyError, type PolicyProblem } from '../policy/error.js';
-import { mutants } from '../policy/mutant.js';
+import type { PolicyProblem } from '../policy/error.js';
 import { contentOf, textOf, type Release } from '../policy/release.js';
 import type { ReleaseLoader } from '../policy/release-loader.js';
 import { releaseRow } from '../policy/release.store.js';
-import { LEAST_SHARE } from '../policy/proofs.js';
-import { PolicySource } from '../policy/source.js';
+import { SCHEMA } from '../policy/source.js';
 import { defineOperation } from './operation.js';
 import { releasesOf, releaseView, staged, type PolicyReleaseView } from './policy-view.js';
 import type { Scope } from './scope.js';
@@ -27,11 +20,13 @@ export interface ProposePolicyArguments {
 
 const BUNDLE = 'bundle.yaml';
 const LONGEST_NOTE = 2_000;
-const FILE_NAME = /^(cases\/|_schema\/)?[a-z0-9][a-z0-9._-]{0,79}\.(yaml|json)$/;
-/** Cases that are judged before others get their turn of the event loop. */
-const CASES_AT_ONCE = 500;
-/** Problems that are told at once. */
-const MOST_PROBLEMS = 200;
+const LIMIT = { perHour: 60 };
+
+/** What the check could read of a proposal. */
+interface Told {
+  readonly hash: string | null;
+  readonly version: number | null;
+}
 
 /**
  * Proposes policies. What does not load, or fails its own cases, is answered with its problems and not stored. What is
@@ -47,113 +42,53 @@ export const proposePolicy = defineOperation<ProposePolicyArguments, PolicyRelea
   handler: async (scope, { files, note }) => {
     const decision = scope.obliged('proposePolicy', 'Organization');
     const loader = releasesOf(scope, decision);
-    const texts = await proposedTexts(loader, files);
-    const source = PolicySource.of('policies', texts);
-    const { engine, problems } = await checkProposal(source, loader.registry, await loader.baseline());
-    const found = [...problems, ...(await versionProblems(loader, engine, texts)), ...noteProblems(note)];
-    if (engine === null || found.length > 0) return refused(scope, note, engine, found.slice(0, MOST_PROBLEMS));
-    const release = signedRelease(scope, loader, engine, texts, note);
+    await scope.services.limits.take(scope.actor, 'proposePolicy', LIMIT, scope.now);
+    const base = await loader.baseline();
+    const proposed = proposedFiles(loader, base, files);
+    const shipped = Object.fromEntries(loader.shipped.texts);
+    const checked = await scope.services.proofs.check(scope.actor.tenant, { proposed, base, shipped });
+    const told = { hash: checked.hash, version: checked.version === null ? null : Number(checked.version) };
+    const problems = [...checked.problems, ...(await versionProblems(loader, told, proposed)), ...noteProblems(note)];
+    const { hash, version } = told;
+    if (hash === null || version === null || problems.length > 0) return refused(scope, note, told, problems);
+    const release = signedRelease(scope, loader, { hash, version }, proposed, note);
     scope.write.unit.insert('policy_release', releaseRow(release));
     staged(scope, release, decision);
     return releaseView(loader, release, []);
   },
 });
 
-/** All texts of the proposal: those in force, with what was sent in their place. */
-export async function proposedTexts(
-  loader: ReleaseLoader,
+/**
+ * All files of the proposal: those in force, with what was sent in their place. The schema is the software's own, whatever the
+ * release in force has: another one that was sent stays, and is a problem.
+ */
+export function proposedFiles(
+  loader: Pick<ReleaseLoader, 'shipped'>,
+  base: Release['files'],
   files: readonly PolicyFile[],
-): Promise<ReadonlyMap<string, string>> {
-  const texts = new Map(Object.entries(await loader.baseline()));
+): Release['files'] {
+  const texts = new Map(Object.entries(base));
+  for (const name of texts.keys()) if (name.startsWith('_schema/')) texts.delete(name);
+  texts.set(SCHEMA, loader.shipped.texts.get(SCHEMA) ?? '');
   for (const { name, text } of files) {
-    if (text === null) texts.delete(name);
-    else texts.set(name, text);
+    if (text !== null) texts.set(name, text);
+    else if (name !== SCHEMA) texts.delete(name);
   }
-  return texts;
-}
-
-/**
- * Everything that is wrong with proposed policies: what does not load, cases that fail, and changes to the touched rules that
- * no case would notice. Lets other work pass between. The engine is null where they do not load.
- * @param base the files that they are compared with
- */
-export async function checkProposal(
-  source: PolicySource,
-  registry: AttributeRegistry,
-  base: Readonly<Record<string, string>>,
-): Promise<{ engine: PolicyEngine | null; problems: PolicyProblem[] }> {
-  const strange = [...source.texts.keys()].filter((name) => !FILE_NAME.test(name));
-  if (strange.length > 0) {
-    return {
-      engine: null,
-      problems: strange.map(() => problem('policies', 'A file has a name that no policy file has.')),
-    };
-  }
-  try {
-    const engine = PolicyEngine.load(source, registry);
-    await breathe();
-    const cases = loadCases(source, registry, engine);
-    const problems: PolicyProblem[] = [];
-    for (const [index, one] of cases.entries()) {
-      if (index % CASES_AT_ONCE === 0) await breathe();
-      const differences = judge(one, engine);
-      if (differences.length === 0) continue;
-      const [, file = 'policies', line = '1'] = /^(\S+?):(\d+) /.exec(one.place) ?? [];
-      const question = `${one.role}, ${one.purpose || 'no purpose'}, ${one.action} ${one.type}`;
-      problems.push({ file, line: Number(line), message: `The case fails (${question}): ${differences.join('; ')}` });
-    }
-    if (problems.length === 0) problems.push(...(await unnoticed(source, registry, base)));
-    return { engine, problems };
-  } catch (error) {
-    if (!(error instanceof PolicyError)) throw error;
-    return { engine: null, problems: [...error.problems] };
-  }
-}
-
-/**
- * Changes to the rules of the touched types that none of the cases would notice, where they are more than the shipped
- * policies may have. Rules of other types were looked at when they were proposed.
- */
-async function unnoticed(
-  source: PolicySource,
-  registry: AttributeRegistry,
-  base: Readonly<Record<string, string>>,
-): Promise<PolicyProblem[]> {
-  const touched = new Set(
-    [...source.texts].filter(([name, text]) => base[name] !== text).map(([name]) => name.replace(/^cases\//, '')),
-  );
-  const rules = new Map<string, { file: string; line: number }>();
-  for (const document of source.policies()) {
-    const { rules: permits, guardrails } = document.value as Record<string, readonly { id: string }[] | undefined>;
-    if (!touched.has(path.basename(document.file))) continue;
-    for (const [key, list] of Object.entries({ rules: permits, guardrails })) {
-      for (const [index, { id }] of (list ?? []).entries()) rules.set(id, document.problem([key, index, 'id'], ''));
-    }
-  }
-  let judged = 0;
-  const survivors: PolicyProblem[] = [];
-  for (const { rule, mutation, outcome } of mutants(source, registry, (id) => rules.has(id))) {
-    await breathe();
-    if (outcome !== 'NOTICED' && outcome !== 'SURVIVED') continue;
-    judged += 1;
-    const { file = 'policies', line = 1 } = rules.get(rule) ?? {};
-    if (outcome === 'SURVIVED') survivors.push({ file, line, message: `No case would notice: ${mutation}.` });
-  }
-  return survivors.length > (1 - LEAST_SHARE.MUTATION) * judged ? survivors : [];
+  return Object.fromEntries(texts);
 }
 
 /** A release has a version that none had before it, and says something that none says. */
 async function versionProblems(
   { store }: ReleaseLoader,
-  engine: PolicyEngine | null,
-  texts: ReadonlyMap<string, string>,
+  { hash, version }: Told,
+  files: Release['files'],
 ): Promise<PolicyProblem[]> {
-  if (engine === null) return [];
-  const same = await store.release(engine.hash);
+  if (hash === null || version === null) return [];
+  const same = await store.release(hash);
   if (same !== null) return [problem(BUNDLE, `Release ${same.version} says the same.`)];
   const [highest] = await store.releases(null, 1);
-  if (highest === undefined || Number(engine.version) > highest.version) return [];
-  const line = (texts.get(BUNDLE) ?? '').split('\n').findIndex((text) => /^\s+version:/.test(text)) + 1;
+  if (highest === undefined || version > highest.version) return [];
+  const line = (files[BUNDLE] ?? '').split('\n').findIndex((text) => /^\s+version:/.test(text)) + 1;
   return [problem(BUNDLE, `The version is taken: write metadata.version: ${highest.version + 1}.`, line || 1)];
 }
 
@@ -171,25 +106,24 @@ function problem(file: string, message: string, line = 1): PolicyProblem {
 function signedRelease(
   { actor, now }: Scope,
   { key }: ReleaseLoader,
-  { hash, version }: PolicyEngine,
-  texts: ReadonlyMap<string, string>,
+  { hash, version }: { readonly hash: string; readonly version: number },
+  files: Release['files'],
   note: string,
 ): Release {
-  const files = Object.fromEntries(texts);
   const author = { id: actor.id, tenant: actor.tenant };
-  const unsigned = { hash, version: Number(version), files, content: contentOf(files), author, proposedAt: now, note };
+  const unsigned = { hash, version, files, content: contentOf(files), author, proposedAt: now, note };
   return { ...unsigned, signature: key.sign(textOf.release(unsigned)) };
 }
 
 function refused(
   { actor, now }: Scope,
   note: string,
-  engine: PolicyEngine | null,
+  { hash, version }: Told,
   problems: readonly PolicyProblem[],
 ): PolicyReleaseView {
   return {
-    hash: engine?.hash ?? null,
-    version: engine === null ? null : Number(engine.version),
+    hash,
+    version,
     state: 'REFUSED',
     note,
     author: actor.id,
@@ -198,5 +132,6 @@ function refused(
     approvedAt: null,
     files: [],
     problems,
+    notices: [],
   };
 }

@@ -1,6 +1,14 @@
 import { Failure, notFound } from '../kernel/failure.js';
 import type { Decision, PolicyAction } from '../policy/decision.js';
-import { countedApprovals, digestOf, SYSTEM, textOf, type Activation, type Release } from '../policy/release.js';
+import {
+  countedApprovals,
+  digestOf,
+  highestOf,
+  SYSTEM,
+  textOf,
+  type Activation,
+  type Release,
+} from '../policy/release.js';
 import { UnfitRelease, type ReleaseLoader } from '../policy/release-loader.js';
 import { activationRow, approvalRow, shadowRow } from '../policy/release.store.js';
 import { Cursors } from './cursor.js';
@@ -71,19 +79,22 @@ export const activatePolicy = defineOperation<ReleaseArguments, PolicyReleaseVie
   action: 'activatePolicy',
   handler: async (scope, { hash }) => {
     const { decision, loader, release } = await opened(scope, 'activatePolicy', hash);
-    const active = (await loader.history()).at(-1);
-    if (active !== undefined && release.version <= active.version) {
+    const highest = highestOf(await loader.history());
+    if (release.version <= highest) {
       throw new Failure(
         'BAD_USER_INPUT',
-        `Version ${release.version} is not higher than version ${active.version}, which is in force.`,
-        'Go back to a release that was in force with rollbackPolicy.',
+        `Version ${release.version} is not higher than version ${highest}, which is or was in force.`,
+        'Propose it with a higher version; go back to one that was in force with rollbackPolicy.',
       );
     }
     return putInForce(scope, loader, release, decision, 'activate');
   },
 });
 
-/** Goes back to a release that was in force before: a new entry of the history, which names what it replaces. */
+/**
+ * Goes back to a release that was in force before: a new entry of the history, which names what it replaces. One person may,
+ * because it is urgent and because two once approved it; what was gone back from needs two people and a higher version again.
+ */
 export const rollbackPolicy = defineOperation<RollbackArguments, PolicyReleaseView>({
   ...STEP,
   name: 'rollbackPolicy',
@@ -96,6 +107,13 @@ export const rollbackPolicy = defineOperation<RollbackArguments, PolicyReleaseVi
     }
     if (!history.some((one) => one.hash === toHash)) {
       throw new Failure('BAD_USER_INPUT', 'This release was never in force.', 'Put it in force with activatePolicy.');
+    }
+    if (release.version >= (history.at(-1)?.version ?? 0)) {
+      throw new Failure(
+        'BAD_USER_INPUT',
+        'This release was gone back from.',
+        'Propose it with a higher version, and have it approved.',
+      );
     }
     return putInForce(scope, loader, release, decision, 'rollback');
   },

@@ -4,7 +4,7 @@ import { Failure } from '../kernel/failure.js';
 import { POLICY_ACTIONS, type PolicyAction } from '../policy/decision.js';
 import { explain, factValue, simulate, type SimulatedField } from '../policy/explanation.js';
 import { defineOperation } from './operation.js';
-import { askedRelease, engineOf, LOOK, noteLooked } from './policy-sources.js';
+import { askedRelease, engineOf, LOOK, noteLooked, takeLook } from './policy-sources.js';
 
 /** What can be asked about. */
 export const ASKED_ACTIONS: readonly PolicyAction[] = POLICY_ACTIONS;
@@ -36,6 +36,7 @@ export const policySimulation = defineOperation<SimulationArguments, SimulatedFi
   handler: async (scope, { hash, type, ...question }) => {
     const release = await askedRelease(scope, hash);
     if (type !== null) refuseUnknown(type);
+    await takeLook(scope, 'policySimulation');
     noteLooked(scope, 1);
     return simulate(engineOf(release), registry, question).filter((one) => type === null || one.type === type);
   },
@@ -48,6 +49,7 @@ export const policyExplanation = defineOperation<ExplanationArguments, string[]>
   handler: async (scope, { hash, facts, ...question }) => {
     const release = await askedRelease(scope, hash);
     refuseUnknown(question.type);
+    await takeLook(scope, 'policyExplanation');
     noteLooked(scope, 1);
     const engine = engineOf(release);
     const given = facts && Object.fromEntries(facts.map(({ name, value }) => [name, factValue(value)]));

@@ -52,6 +52,19 @@ export function engineOf({ content, files }: Release): PolicyEngine {
   }
 }
 
+/** What one account may ask about releases; a proof that is not done yet is asked for every few seconds. */
+const LOOKS = {
+  policyProof: { perHour: 600 },
+  policyDiff: { perHour: 60 },
+  policySimulation: { perHour: 60 },
+  policyExplanation: { perHour: 60 },
+} as const;
+
+/** Takes one look or throws RATE_LIMITED: each is work of a second or more. */
+export function takeLook({ services, actor, now }: Scope, name: keyof typeof LOOKS): Promise<void> {
+  return services.limits.take(actor, name, LOOKS[name], now);
+}
+
 /** Notes that releases were looked at. */
 export function noteLooked({ document }: Scope, rows: number): void {
   document.note({ type: 'PolicyRelease', rows, fields: { files: 'CLEAR' }, subjects: [] });

@@ -1,8 +1,11 @@
+import { LRUCache } from 'lru-cache';
+import { setImmediate as breathe } from 'node:timers/promises';
 import { Failure } from '../kernel/failure.js';
 import type { Decision } from '../policy/decision.js';
 import type { PolicyProblem } from '../policy/error.js';
-import { countedApprovals, releaseFault, type Approval, type Release } from '../policy/release.js';
+import { contentOf, countedApprovals, releaseFault, type Approval, type Release } from '../policy/release.js';
 import type { ReleaseLoader } from '../policy/release-loader.js';
+import { removalsOf } from '../policy/removals.js';
 import type { Scope } from './scope.js';
 
 /**
@@ -26,12 +29,19 @@ export interface PolicyReleaseView {
   readonly approvedAt: string | null;
   readonly files: readonly { readonly name: string; readonly text: string }[];
   readonly problems: readonly PolicyProblem[];
+  /** What was watched over in the release in force and would be no more, for whoever approves. */
+  readonly notices: readonly string[];
 }
 
-/** The releases of the installation, where the policy lets the caller at them. FORBIDDEN where the policies are a directory's. */
+/**
+ * The releases of the installation, where the policy lets the caller at them and his tenant is one of those whose officers
+ * decide for all. FORBIDDEN also where the policies are a directory's.
+ */
 export function releasesOf(scope: Scope, decision: Decision): ReleaseLoader {
-  const { releases } = scope.services.policies;
-  if (!decision.matches({ tenant: scope.actor.tenant })) {
+  const { policies, policyTenants } = scope.services;
+  const { releases } = policies;
+  const { tenant } = scope.actor;
+  if (!decision.matches({ tenant }) || (policyTenants !== null && !policyTenants.includes(tenant))) {
     throw new Failure('FORBIDDEN', 'You have no hand in these policies.', 'Ask the security team.');
   }
   if (releases !== null) return releases;
@@ -60,7 +70,27 @@ export async function releaseView(
     approvedAt: first?.approvedAt.toISOString() ?? null,
     files: Object.entries(files).map(([name, text]) => ({ name, text })),
     problems: [],
+    notices: await noticesOf(loader, release),
   };
+}
+
+const MOST_NOTICED = 64;
+/** By what is in force and what would be: they never change. */
+const noticed = new LRUCache<string, readonly string[]>({ max: MOST_NOTICED });
+
+/** What a release takes away of the cases and invariants of the one in force; of one that was in force itself, nothing. */
+export async function noticesOf(loader: ReleaseLoader, release: Release): Promise<readonly string[]> {
+  const history = await loader.history();
+  if (history.some((one) => one.hash === release.hash)) return [];
+  const base = await loader.baseline();
+  const key = `${contentOf(base)} ${release.content}`;
+  const known = noticed.get(key);
+  if (known !== undefined) return known;
+  // A page of releases that nobody looked at yet: others get their turn between two of them.
+  await breathe();
+  const made = removalsOf(base, release.files, Object.fromEntries(loader.shipped.texts));
+  noticed.set(key, made);
+  return made;
 }
 
 async function stateOf(loader: ReleaseLoader, release: Release, approved: boolean): Promise<ReleaseState> {

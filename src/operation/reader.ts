@@ -3,7 +3,7 @@ import { Failure } from '../kernel/failure.js';
 import type { Aliases, Bind, Decision, PolicyContext } from '../policy/decision.js';
 import { Criteria, sortExpression, sortType, type Filter, type Sort } from './criteria.js';
 import type { Cursors } from './cursor.js';
-import { aliasesOf, fromClause, subjectColumns } from './noun-table.js';
+import { aliasesOf, fromClause, subjectColumns, unlessErased } from './noun-table.js';
 import { Parameters } from './parameters.js';
 import type { Reads } from './turn.js';
 import type { Reading, Row } from './view.js';
@@ -141,6 +141,35 @@ export class Reader {
     );
   }
 
+  /**
+   * Rows that a search may mean, newest first: those that the permission covers, on which the caller sees the searched fields
+   * in clear, and that have all tokens of one of the alternatives. The caller compares the opened values.
+   */
+  async byTokens(
+    permission: Decision,
+    fields: readonly string[],
+    alternatives: readonly string[],
+    before: string | null,
+    limit: number,
+  ): Promise<FetchedRow[]> {
+    const parameters = new Parameters();
+    const { bind } = parameters;
+    const conditions = [
+      this.visible(parameters),
+      permission.rowPredicate(this.aliases, bind, this.context),
+      ...fields.map((field) => this.decision.clearPredicate(field, this.aliases, bind, this.context)),
+      `s.id IN (SELECT search_subjects(${bind(alternatives)}::text[]))`,
+    ];
+    if (before !== null) conditions.push(`s.id < ${bind(before)}::uuid`);
+    return this.database.query<FetchedRow>(
+      this.tenant,
+      parameters.statement(
+        `SELECT ${this.selected(parameters)} FROM ${fromClause(this.noun)} WHERE ${conditions.join(' AND ')} ` +
+          `ORDER BY s.id DESC LIMIT ${limit}`,
+      ),
+    );
+  }
+
   /** Children of many parents in one statement: a page for each parent. */
   async children(
     parents: readonly string[],
@@ -207,7 +236,7 @@ export class Reader {
   }
 
   private visible(parameters: Parameters): string {
-    return `${this.tenantCondition(parameters)} AND ${this.predicate(parameters)}`;
+    return `${this.tenantCondition(parameters)} AND ${this.predicate(parameters)}${unlessErased(this.noun)}`;
   }
 
   private order(criteria: Criteria, sorts: readonly Sort[]): Order[] {

@@ -60,7 +60,7 @@ async function reveal(scope: Scope, { type, id, fieldSet }: RevealArguments): Pr
   await scope.services.limits.take(scope.actor, 'reveal', { perHour: decision.perUserPerHour }, scope.now);
   const reading = new Reading(noun, decision.shape, selectFields(...fields));
   const row = isId(id) ? await readable(scope, reading, id) : null;
-  const states = row === null ? {} : reading.pattern(row.bits).selected;
+  const states = row === null ? {} : reading.patternOf(row).selected;
   const clear = fields.filter((field) => states[field] === 'CLEAR');
   if (row === null || clear.length === 0) throw notFound();
   const [view] = await scope.open(reading, [row]);

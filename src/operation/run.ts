@@ -4,6 +4,7 @@ import { databaseFault } from '../persistence/sqlstate.js';
 import type { BegunRead, Document } from './document.js';
 import { asFailure } from './failures.js';
 import { IdempotencyStore, type IdempotentRequest } from './idempotency.store.js';
+import { underLivingKeys } from './living-keys.js';
 import { noteDemanded } from './obligations.js';
 import type { AnyOperation, OperationDefinition } from './operation.js';
 import { Scope } from './scope.js';
@@ -65,7 +66,7 @@ export class Operations {
         begun = document.beginRead(operation, services.policy.hash, decision, input, scope.demanded);
         return await operation.handler(scope, input);
       }
-      return await this.write(operation, scope, input);
+      return await underLivingKeys(scope, (living) => this.write(operation, (scope = living), input));
     } catch (error) {
       const failure = asFailure(error, operation.mode);
       if (begun !== null) document.refuseRead(begun);
@@ -210,11 +211,8 @@ export class Operations {
       ledger.void(record);
       throw writing.conflict ?? versionConflict(operation.type);
     }
-    scope.document.committed(operation, {
-      writer: record.writer,
-      number: record.number,
-      recordHash: record.hash.toString('hex'),
-    });
+    const receipt = { writer: record.writer, number: record.number, recordHash: record.hash.toString('hex') };
+    scope.document.committed(operation, receipt, draft.accesses);
     writing.showAnswers(operation);
   }
 

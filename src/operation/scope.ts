@@ -10,17 +10,19 @@ import { Cursors } from './cursor.js';
 import type { Document } from './document.js';
 import { sealAddress } from './noun-table.js';
 import { refuseUnmet } from './obligations.js';
+import { ownRow } from './own-row.js';
 import { pageSize, positionOf, Reader } from './reader.js';
 import type { FetchedRow, ListArguments, Page, PageArguments } from './reader.js';
+import { readFacts } from './row-facts.js';
+import { namedKeys } from './sealed-row.js';
 import type { Selection } from './selection.js';
 import type { ScopeServices } from './services.js';
 import { Sources } from './sources.js';
+import { fetchStored } from './stored-row.js';
 import { publicShape, Reading, type Circumstances, type View } from './view.js';
 import { Writing } from './writing.js';
 
 const STANDARD_PAGE = 20;
-/** Rows that share an index: a few by chance, more where many have one number. With so many, a lookup answers none. */
-const LARGEST_MATCH = 200;
 const readings = new WeakMap<Decision['shape'], Map<string, Reading>>();
 
 /** Told to nobody but those who would see the row: to others it would tell that there is one. */
@@ -111,10 +113,11 @@ export class Scope {
     const noun = registry.noun(type);
     const reading = new Reading(noun, publicShape(noun), this.selection);
     const own = await this.reader(reading).one(id);
-    if (own === null) throw notFound();
-    const pattern = reading.pattern(0);
-    this.document.gather(pattern, own.subject_reference, own.subject_id);
-    return reading.render(pattern, own, {}, this.circumstances);
+    const stored = own === null ? null : await fetchStored(this, noun, id);
+    if (own === null || stored === null) throw notFound();
+    const { recorded } = ownRow(this, noun, readFacts(noun, stored));
+    this.document.gather(recorded, own.subject_reference, own.subject_id);
+    return reading.render(reading.pattern(0), own, {}, this.circumstances);
   }
 
   /**
@@ -161,43 +164,6 @@ export class Scope {
     return this.document.loader<View | null>(key, load).load(id);
   }
 
-  /**
-   * Exact lookup by a sealed field: equality of the blind index, then of the opened value. `matches` compares the opened
-   * value with the one asked for. More than one match is answered like none: a lookup never enumerates.
-   */
-  async lookup(type: string, field: string, normalised: string, matches: (opened: string) => boolean): Promise<View> {
-    const attribute = registry.attribute(type, field);
-    const decision = this.obliged('lookup', type);
-    const permission = decision.lookup;
-    if (attribute.blindIndex === null || permission === null || !permission.fields.has(field)) {
-      throw new Failure(
-        'FORBIDDEN',
-        `You may not look up by ${type}.${field}.`,
-        'Ask the security team for the right.',
-      );
-    }
-    await this.services.limits.take(this.actor, `lookup:${type}`, permission, this.now);
-    const indexes = this.services.vault.blindIndexes(this.actor.tenant, `${type}.${field}`, normalised);
-    const reading = this.reading(type);
-    const candidates = await this.reader(reading, [sealedColumn(attribute.group)]).byIndex(
-      decision,
-      attribute.blindIndex,
-      indexes,
-      LARGEST_MATCH,
-    );
-    await this.loadKeys(candidates);
-    const found = candidates.filter((row) => {
-      const opened = this.openSealed(type, row, attribute.group)[field];
-      return typeof opened === 'string' && matches(opened);
-    });
-    const [row, ...others] = found;
-    const ambiguous = others.length > 0 || candidates.length === LARGEST_MATCH;
-    if (row === undefined || ambiguous) throw notFound(ambiguous ? 'AMBIGUOUS' : undefined);
-    const [view] = await this.show(reading, [row]);
-    if (view === undefined) throw notFound();
-    return view;
-  }
-
   /** What this operation writes. One statement per operation; nothing is written before the operation ends. */
   get write(): Writing {
     this.writingUnit ??= new Writing(this);
@@ -235,7 +201,8 @@ export class Scope {
     return { now: this.now, timeZone: this.actor.timeZone };
   }
 
-  private reader(reading: Reading, extra: readonly string[] = []): Reader {
+  /** Of the rows that the caller may read. `extra`: columns beside the selected ones. */
+  reader(reading: Reading, extra: readonly string[] = []): Reader {
     const decision = this.decide('read', reading.noun.type);
     const reads = this.document.turn ?? this.services.database;
     return new Reader(reads, this.actor.tenant, reading, decision, this.context(), extra);
@@ -261,17 +228,18 @@ export class Scope {
     return new Connection(edges, cursors, page, totalCount);
   }
 
-  private async loadKeys(rows: readonly FetchedRow[]): Promise<void> {
-    const subjects = new Set<string>();
-    for (const row of rows) if (row.subject_id !== null) subjects.add(row.subject_id);
-    if (subjects.size === 0) return;
-    await this.services.vault.loadSubjectKeys(this.actor.tenant, [...subjects], this.document.keyUse);
+  /** The keys of the patients of these rows, for whoever opens a sealed value. */
+  async loadKeys(rows: readonly FetchedRow[]): Promise<void> {
+    const sealed = rows.flatMap((row) => (row.subject_id === null ? [] : [namedKeys(row, row.subject_id)]));
+    if (sealed.length === 0) return;
+    await this.services.vault.loadSubjectKeysOf(this.actor.tenant, sealed, this.document.keyUse);
   }
 
-  private async show(reading: Reading, rows: readonly FetchedRow[]): Promise<View[]> {
+  /** Views of rows, counted and noted for the record of the document. */
+  async show(reading: Reading, rows: readonly FetchedRow[]): Promise<View[]> {
     const shown = await this.open(reading, rows);
     for (const row of rows) {
-      this.document.gather(reading.pattern(row.bits), row.subject_reference, row.subject_id);
+      this.document.gather(reading.patternOf(row), row.subject_reference, row.subject_id);
     }
     return shown;
   }
@@ -283,7 +251,7 @@ export class Scope {
     const subjects = rows.map((row) => row.subject_id);
     const counting = volume === null ? null : volumes.count(this.actor, subjects, volume, this.now);
     if (counting !== null) await counting;
-    await this.loadKeys(rows.filter((row) => reading.pattern(row.bits).groups.length > 0));
+    await this.loadKeys(rows.filter((row) => reading.patternOf(row).groups.length > 0));
     const { circumstances } = this;
     return rows.map((row) => {
       const address = sealAddress(this.actor.tenant, reading.noun.type, row);
@@ -291,9 +259,12 @@ export class Scope {
     });
   }
 
-  private openSealed(type: string, row: FetchedRow, group: DataGroup): Record<string, unknown> {
+  /** The value of a sealed group, of which the subject's key is loaded; empty where the subject was erased. */
+  openSealed(type: string, row: FetchedRow, group: DataGroup): Record<string, unknown> {
+    const { vault } = this.services;
     const sealed = row[sealedColumn(group)];
     const address = sealAddress(this.actor.tenant, type, row);
-    return sealed instanceof Buffer ? this.services.vault.open(address, group, sealed) : {};
+    if (!(sealed instanceof Buffer) || !vault.hasSubjectKey(address.tenant, address.subjectId)) return {};
+    return vault.open(address, group, sealed);
   }
 }

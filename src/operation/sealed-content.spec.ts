@@ -36,6 +36,7 @@ function keys(): Vault & { erase(subjectId: string): void } {
   const known = new Map<string, ReturnType<typeof createSecretKey>>();
   const vault = {
     loadSubjectKeys: () => Promise.resolve(),
+    loadSubjectKeysOf: () => Promise.resolve(),
     hasSubjectKey: (_tenant: string, subjectId: string) => !erased.has(subjectId),
     subjectStreamKey: (tenant: string, subjectId: string, label: string) => {
       const name = [tenant, subjectId, label].join(' ');

@@ -39,11 +39,26 @@ export class SealedContents {
   async *open(place: ContentPlace, use: KeyUse): AsyncGenerator<Buffer> {
     await this.load(place, use);
     const { keyId, frames } = await withoutHead(this.blobs.get(place.name));
+    await this.vault.loadSubjectKeysOf(place.tenant, [{ subjectId: place.subjectId, keyIds: [keyId] }], use);
     const { key } = this.vault.subjectStreamKey(place.tenant, place.subjectId, place.row, keyId);
     yield* openFrames(key, contextOf(place), frames);
   }
 
-  async discard(place: ContentPlace): Promise<void> {
+  /** The version of the subject's key that the stored bytes name; null where there are none. */
+  async keyIdOf(place: Pick<ContentPlace, 'name'>): Promise<number | null> {
+    const pieces = this.blobs.get(place.name)[Symbol.asyncIterator]();
+    try {
+      const { keyId } = await withoutHead({ [Symbol.asyncIterator]: () => pieces });
+      return keyId;
+    } catch (error) {
+      if (error instanceof Failure) return null;
+      throw error;
+    } finally {
+      await pieces.return?.();
+    }
+  }
+
+  async discard(place: Pick<ContentPlace, 'name'>): Promise<void> {
     await this.blobs.delete(place.name);
   }
 

@@ -1,5 +1,6 @@
-import { registry, type DataGroup, type NounDeclaration } from '../kernel/attribute.js';
-import { sealedColumn } from '../persistence/attribute.js';
+import type { DataGroup, NounDeclaration } from '../kernel/attribute.js';
+import { SEALED_PREFIX, sealedColumn } from '../persistence/attribute.js';
+import { keyIdOf } from '../vault/sealed-value.js';
 import type { SubjectKeyRow } from '../vault/vault.js';
 import { facet } from './facet.js';
 import { isOfAge, type Facts } from './row-facts.js';
@@ -20,20 +21,6 @@ export function plainColumns(
       const follows = attribute.derivedFrom.some((field) => field in changed);
       if (follows) columns[attribute.column] = facet(attribute.computed, values, country);
     } else if (attribute.field in changed) columns[attribute.column] = values[attribute.field];
-  }
-  return columns;
-}
-
-/** Columns of the blind indexes of the named fields; null clears one. */
-export function blindIndexes(
-  type: string,
-  texts: Readonly<Record<string, string | null>>,
-  index: (attribute: string, text: string) => Buffer,
-): Record<string, unknown> {
-  const columns: Record<string, unknown> = {};
-  for (const [field, text] of Object.entries(texts)) {
-    const { blindIndex } = registry.attribute(type, field);
-    if (blindIndex !== null) columns[blindIndex] = text === null ? null : index(`${type}.${field}`, text);
   }
   return columns;
 }
@@ -72,6 +59,16 @@ function sealedGroupsOf(noun: NounDeclaration): Set<DataGroup> {
 /** The columns of a noun's sealed values. */
 export function sealedColumns(noun: NounDeclaration): string[] {
   return [...sealedGroupsOf(noun)].map(sealedColumn);
+}
+
+/** The versions of the subject's key that a row's sealed values name, as it was read: they must be at hand to open it. */
+export function namedKeys(row: Values, subjectId: string): { subjectId: string; keyIds: number[] } {
+  const keyIds: number[] = [];
+  for (const column in row) {
+    const value = row[column];
+    if (value instanceof Buffer && column.startsWith(SEALED_PREFIX)) keyIds.push(keyIdOf(value));
+  }
+  return { subjectId, keyIds };
 }
 
 /** Opens every sealed group of a row, for a write that merges into them. */

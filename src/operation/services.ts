@@ -14,6 +14,7 @@ import type { Details } from './details.js';
 import type { IdempotencyStore } from './idempotency.store.js';
 import type { LimitStore } from './limit.store.js';
 import type { SealedContents } from './sealed-content.js';
+import type { SubjectErasures } from './subject-erasure.js';
 
 /** What an operation stands on. Made once by the composition root. */
 export interface ScopeServices {
@@ -22,6 +23,8 @@ export interface ScopeServices {
   readonly policy: DecidingPolicy;
   /** Which policies are in force now, for whoever puts others in force. */
   readonly policies: Policies;
+  /** Tenants whose officers have a hand in the policies of the whole installation; null: those of every tenant. */
+  readonly policyTenants: readonly string[] | null;
   readonly proofs: ProofDesk;
   readonly vault: Vault;
   readonly ledger: LedgerWriter;
@@ -35,6 +38,7 @@ export interface ScopeServices {
   /** The ledger as the files that auditors fetch. */
   readonly files: LogFiles;
   readonly details: Details;
+  readonly erasures: SubjectErasures;
   /** An entry as FHIR R4 AuditEvents, JSON. */
   readonly auditEvents: (entry: LedgerEntry) => readonly string[];
 }

@@ -10,7 +10,7 @@ export type View = { readonly __typename: string; readonly id: string } & Readon
 
 export interface FieldReport {
   readonly field: string;
-  readonly state: 'CLEAR' | 'MASKED' | 'HIDDEN';
+  readonly state: 'CLEAR' | 'MASKED' | 'HIDDEN' | 'ERASED';
   readonly mask: string | null;
 }
 
@@ -22,7 +22,12 @@ export interface Circumstances {
 }
 
 /** A row as the database gave it: columns by name, sealed groups unopened. */
-export type Row = Readonly<Record<string, unknown>> & { readonly id: string; readonly bits: number };
+export type Row = Readonly<Record<string, unknown>> & {
+  readonly id: string;
+  readonly bits: number;
+  /** Of a person's row: nothing is left but that there was one. */
+  readonly erased?: boolean;
+};
 
 interface Step {
   readonly attribute: AttributeDeclaration;
@@ -58,6 +63,7 @@ export class Reading {
   readonly attributes: readonly AttributeDeclaration[];
   readonly columns: readonly string[];
   private readonly patterns = new Map<number, Pattern>();
+  private erased: Pattern | null = null;
 
   constructor(
     readonly noun: NounDeclaration,
@@ -80,6 +86,32 @@ export class Reading {
     const made = this.describe(bits);
     this.patterns.set(bits, made);
     return made;
+  }
+
+  /** How a row is shown: one of an erased person the same to everybody who may see it, whatever was hidden before. */
+  patternOf({ bits, erased }: Row): Pattern {
+    return erased === true ? (this.erased ??= this.describeErased()) : this.pattern(bits);
+  }
+
+  private describeErased(): Pattern {
+    const report = ({ field, group }: AttributeDeclaration): FieldReport => ({
+      field,
+      state: group === 'public' ? 'CLEAR' : 'ERASED',
+      mask: null,
+    });
+    const reports = this.attributes.map(report);
+    return {
+      type: this.noun.type,
+      selected: Object.freeze(Object.fromEntries(reports.map((one) => [one.field, one.state]))),
+      masked: [],
+      hidden: [],
+      access: this.selection.fieldAccess ? [...this.noun.attributes.values()].map(report) : [],
+      steps: this.attributes.map((attribute) => ({
+        attribute,
+        view: attribute.group === 'public' ? { state: 'CLEAR', mask: null } : HIDDEN,
+      })),
+      groups: [],
+    };
   }
 
   private describe(bits: number): Pattern {
@@ -109,7 +141,7 @@ export class Reading {
    * The subject's key must be loaded. Throws INTEGRITY_FAILED when a sealed value was changed or moved.
    */
   show(row: Row, address: SealAddress, vault: Vault, circumstances: Circumstances): View {
-    const pattern = this.pattern(row.bits);
+    const pattern = this.patternOf(row);
     const opened: Record<string, unknown> = {};
     const masked: Record<string, unknown> = {};
     const opener = vault.rowOpener(address);

@@ -8,22 +8,25 @@ import type { RowChange } from './detail-text.js';
 import { checkInput } from './input.js';
 import { refuseEcho } from './masked-echo.js';
 import { asParent, newFacts, readFacts, type Facts } from './row-facts.js';
+import { indexesOf } from './row-indexes.js';
+import { subjectErased } from './erasure-failures.js';
 import { sealAddress } from './noun-table.js';
 import type { AnyOperation } from './operation.js';
+import { countAnswered, ownRow } from './own-row.js';
 import type { Scope } from './scope.js';
 import {
-  blindIndexes,
   changedFacts,
   changedValues,
   openAll,
   plainColumns,
   sealedColumns,
   sealedGroups,
+  namedKeys,
   subjectKeyRow,
 } from './sealed-row.js';
 import { fetchStored, StoredRow } from './stored-row.js';
 import { Unit } from './unit.js';
-import { publicShape, Reading, type Pattern, type Row, type View } from './view.js';
+import type { Pattern, Row, View } from './view.js';
 import { WriteRecord } from './write-record.js';
 import type { SubjectKeyRow } from '../vault/vault.js';
 
@@ -37,14 +40,13 @@ export interface CreateOptions {
   readonly subject?: Subject;
   /** Of a row that is a subject of its own: see `Writing.newSubject`. */
   readonly key?: SubjectKeyRow;
-  /** Normalised texts of the fields that have a blind index. */
-  readonly indexed?: Readonly<Record<string, string | null>>;
   /** Columns without a class: labels, references, source keys. Set by the domain, never by a client. */
   readonly internal?: Readonly<Record<string, unknown>>;
 }
 export interface Created {
   readonly id: string;
   readonly view: View;
+  readonly facts: Facts;
   /** The new subject, when the row is one. */
   readonly subject: Subject | null;
 }
@@ -109,7 +111,7 @@ export class Writing {
       row,
       options.internal,
       plainColumns(noun, checked, checked, actor.country),
-      this.indexes(type, options.indexed),
+      indexesOf(this.scope, noun, checked),
     );
     const address = { tenant: actor.tenant, type, rowId: id, version, subjectId };
     for (const [group, members] of sealedGroups(noun, checked)) {
@@ -125,16 +127,16 @@ export class Writing {
     }
     this.note({ type, id, after: checked }, checked, { reference, subjectId }, decision);
     const subject = isSubject ? { id, reference, facts: asParent(facts) } : null;
-    return { id, subject, view: this.answer(noun, row, checked, facts, { reference, subjectId }) };
+    return { id, facts, subject, view: this.answer(noun, row, checked, facts, { reference, subjectId }) };
   }
 
-  /** Stages a patch: fields that are absent stay. VERSION_CONFLICT when the row is not at `version`. */
+  /** Stages a patch: absent fields stay. VERSION_CONFLICT: not at `version`. BULK_LIMIT: the answer would show too much. */
   async update(
     type: string,
     id: string,
     version: number,
     changes: Values,
-    options: { action?: PolicyAction; indexed?: Readonly<Record<string, string | null>> } = {},
+    options: { action?: PolicyAction } = {},
   ): Promise<View> {
     const { actor, services } = this.scope;
     const noun = registry.noun(type);
@@ -143,14 +145,19 @@ export class Writing {
     const { row: current, facts: before } = await this.found(type, id);
     if (!decision.matches(before)) throw this.refusal(type, undefined);
     if (current['version'] !== version) throw versionConflict(type);
+    if (Object.keys(checked).length === 0) {
+      throw new Failure('BAD_USER_INPUT', 'The change changes nothing.', 'Send at least one field.');
+    }
     const address = sealAddress(actor.tenant, type, current);
-    await services.vault.loadSubjectKeys(actor.tenant, [address.subjectId], this.scope.document.keyUse);
+    await countAnswered(this.scope, noun, before, address.subjectId);
+    const sealed = namedKeys(current, address.subjectId);
+    await services.vault.loadSubjectKeysOf(actor.tenant, [sealed], this.scope.document.keyUse);
     const opened = openAll(noun, current, (group, sealed) => services.vault.open(address, group, sealed));
     refuseEcho(this.scope, noun, before, { ...current, ...opened }, checked);
     const merged = { ...opened, ...checked };
     const columns: Record<string, unknown> = {
       ...plainColumns(noun, merged, checked, actor.country),
-      ...this.indexes(type, options.indexed),
+      ...indexesOf(this.scope, noun, merged),
     };
     // Every group, because each is bound to the version that the row has after this change.
     const next = { ...address, version: version + 1 };
@@ -196,7 +203,7 @@ export class Writing {
     const { row } = await this.found(type, id);
     const { actor, document, services } = this.scope;
     const stored = new StoredRow(services.vault, actor.tenant, registry.noun(type), row);
-    await services.vault.loadSubjectKeys(actor.tenant, [stored.subjectId], document.keyUse);
+    await services.vault.loadSubjectKeysOf(actor.tenant, [namedKeys(row, stored.subjectId)], document.keyUse);
     return stored;
   }
 
@@ -209,6 +216,7 @@ export class Writing {
     if (row === null) throw notFound();
     const facts = readFacts(registry.noun(type), row);
     if (!unseen && !this.readable(type, facts)) throw notFound('NO_CARE_RELATIONSHIP');
+    if (row['erased'] === true) throw subjectErased();
     return { row, facts };
   }
 
@@ -245,11 +253,6 @@ export class Writing {
     return checked;
   }
 
-  private indexes(type: string, texts: CreateOptions['indexed'] = {}): Record<string, unknown> {
-    const { vault } = this.scope.services;
-    return blindIndexes(type, texts, (attribute, text) => vault.blindIndex(this.scope.actor.tenant, attribute, text));
-  }
-
   private note(change: RowChange, written: Values, { reference, subjectId }: Owner, decision: Decision): void {
     this.record.note(change, Object.keys(written), reference, decision);
     if (reference !== '') this.scope.document.know(reference, subjectId);
@@ -261,18 +264,14 @@ export class Writing {
    */
   private answer(noun: NounDeclaration, row: Values, opened: Values, facts: Facts, owner: Owner): View {
     const { reference, subjectId } = owner;
-    const decision = this.scope.decide('read', noun.type);
-    const readable = decision.allowed && decision.matches(facts);
-    const { selection } = this.scope;
-    const reading = readable ? this.scope.reading(noun.type) : new Reading(noun, publicShape(noun), selection);
-    const shown = { ...row, bits: readable ? decision.bitsOf(facts) : 0 } as Row;
-    const pattern = reading.pattern(shown.bits);
+    const { selection, circumstances } = this.scope;
+    const { reading, bits, recorded, grounds } = ownRow(this.scope, noun, facts);
     if (selection.fields.size > 0 || selection.fieldAccess) {
-      this.answers.push({ pattern, reference: reference === '' ? null : reference, subjectId });
-      if (readable) this.grounds.ruleIds.push(...decision.ruleIds);
-      if (readable) this.grounds.consents.push(...decision.consents);
+      this.answers.push({ pattern: recorded, reference: reference === '' ? null : reference, subjectId });
+      this.grounds.ruleIds.push(...grounds.ruleIds);
+      this.grounds.consents.push(...grounds.consents);
     }
-    return reading.render(pattern, shown, opened, this.scope.circumstances);
+    return reading.render(reading.pattern(bits), { ...row, bits } as Row, opened, circumstances);
   }
 
   private refusal(type: string, subject: Subject | undefined): Failure {

@@ -1,10 +1,12 @@
 import { Entity, Index, PrimaryKey, Property, Unique } from '@mikro-orm/decorators/legacy';
 import { Field, ID, Int, ObjectType } from '@nestjs/graphql';
 import {
+  INDEX_KINDS,
   registry,
   type AttributeDeclaration,
   type DataGroup,
   type FactDeclaration,
+  type FieldIndexes,
   type Level,
   type MaskName,
   type NounDeclaration,
@@ -18,7 +20,7 @@ export interface AttributeOptions {
   readonly mask?: MaskName;
   readonly sealed?: boolean;
   readonly column?: string;
-  readonly blindIndex?: boolean;
+  readonly index?: FieldIndexes;
   readonly derivedFrom?: readonly string[];
   readonly computed?: AttributeDeclaration['computed'];
   readonly filter?: AttributeDeclaration['filter'];
@@ -62,9 +64,17 @@ const OWN_TENANT = `(tenant_id = current_setting('custodia.tenant'::text, true))
 /** The policy that `govern_tenant_table` makes: declared here too, so that a table without it is drift. */
 const TENANT_WALL = { name: 'tenant_wall', using: OWN_TENANT, check: OWN_TENANT };
 
+/** The column of a row's search tokens. Rows never hold them: a trigger moves them to `search_token`, see there. */
+export const SEARCH_TOKENS = 'search_tokens';
+/** The column that says under which version of the tenant's index key all indexes of a row were made. */
+export const INDEX_KEY = 'index_key';
+
+/** How the names of sealed columns begin. */
+export const SEALED_PREFIX = 'sealed_';
+
 /** The column that holds the sealed value of one group of a row. */
 export function sealedColumn(group: DataGroup): string {
-  return `sealed_${group}`;
+  return `${SEALED_PREFIX}${group}`;
 }
 
 function graphqlType(kind: AttributeDeclaration['kind']) {
@@ -81,21 +91,26 @@ export function Attribute(options: AttributeOptions): PropertyDecorator {
     const field = String(property);
     const stored = options.sealed !== true && (options.computed === undefined || options.column !== undefined);
     const column = stored ? (options.column ?? columnOf(field)) : null;
-    registry.addAttribute(target.constructor.name, {
-      field,
-      kind: options.kind,
-      group: options.group,
-      level: options.level,
-      mask: options.mask ?? 'M_SAME',
-      sealed: options.sealed === true,
-      column,
-      blindIndex: options.blindIndex === true ? `${columnOf(field)}_index` : null,
-      derivedFrom: options.derivedFrom ?? [],
-      computed: options.computed ?? null,
-      filter: options.filter ?? 'none',
-      sortable: options.sortable === true,
-      maximum: options.maximum ?? 200,
-    });
+    registry.addAttribute(
+      target.constructor.name,
+      {
+        field,
+        kind: options.kind,
+        group: options.group,
+        level: options.level,
+        mask: options.mask ?? 'M_SAME',
+        sealed: options.sealed === true,
+        column,
+        blindIndex: options.index?.exact === undefined ? null : `${columnOf(field)}_index`,
+        indexes: INDEX_KINDS.filter((kind) => options.index?.[kind] !== undefined),
+        derivedFrom: options.derivedFrom ?? [],
+        computed: options.computed ?? null,
+        filter: options.filter ?? 'none',
+        sortable: options.sortable === true,
+        maximum: options.maximum ?? 200,
+      },
+      options.index,
+    );
     Field(() => graphqlType(options.kind), { nullable: options.required !== true, description: options.description })(
       target,
       property,
@@ -148,6 +163,8 @@ export function Noun(options: NounOptions) {
     for (const attribute of attributes) {
       if (attribute.blindIndex !== null) internalColumn(target, attribute.blindIndex);
     }
+    if (attributes.some(isIndexed)) internalColumn(target, INDEX_KEY, 'integer');
+    if (attributes.some(isSearched)) internalColumn(target, SEARCH_TOKENS, 'smallint[]');
     if (options.imported === true) {
       internalColumn(target, 'source_index');
       internalColumn(target, 'source_content');
@@ -172,6 +189,16 @@ export function TenantIndex(...properties: string[]): ClassDecorator {
   };
 }
 
-function internalColumn(target: abstract new () => object, name: string): void {
-  Property({ columnType: 'bytea', fieldName: name, type: 'unknown', nullable: true })(target.prototype as object, name);
+/** Whether a field can have an index of any kind. */
+export function isIndexed({ indexes }: AttributeDeclaration): boolean {
+  return indexes.length > 0;
+}
+
+/** Whether tokens of a field can be among the search tokens of its row. */
+export function isSearched({ indexes }: AttributeDeclaration): boolean {
+  return indexes.includes('suffix') || indexes.includes('tokens');
+}
+
+function internalColumn(target: abstract new () => object, name: string, columnType = 'bytea'): void {
+  Property({ columnType, fieldName: name, type: 'unknown', nullable: true })(target.prototype as object, name);
 }

@@ -32,7 +32,13 @@ export class AllDecisions {
     if (conditions.length > LARGEST_CONDITION_COUNT) {
       throw new RangeError(`${role} for ${purpose}: too many rules depend on the time or the network.`);
     }
-    const setting = settingOf(registry.noun(type), registry, bundle.classes, bundle.vocabulary);
+    const setting = settingOf(
+      registry.noun(type),
+      registry,
+      bundle.classes,
+      bundle.vocabulary,
+      bundle.indexes.get(type),
+    );
     return Array.from({ length: 1 << conditions.length }, (_, bits) => {
       const holding = new Set(conditions.filter((_id, index) => (bits & (1 << index)) !== 0));
       const compiled = compile(bundle, registry, role, purpose, holding);

@@ -70,7 +70,11 @@ export class AudiencePlans {
     const noun = registry.noun(type);
     compilation.compiled ??= compile(bundle, registry, this.role, this.purpose, new Set(holding));
     try {
-      return new Plan(compilation.compiled, settingOf(noun, registry, bundle.classes, bundle.vocabulary), action);
+      return new Plan(
+        compilation.compiled,
+        settingOf(noun, registry, bundle.classes, bundle.vocabulary, bundle.indexes.get(noun.type)),
+        action,
+      );
     } catch (error) {
       if (!(error instanceof RangeError)) throw error;
       throw new PolicyError([{ file: bundle.name, line: 1, message: `${type}: ${error.message}` }]);

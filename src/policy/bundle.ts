@@ -4,6 +4,7 @@ import type { AttributeRegistry } from '../kernel/attribute.js';
 import type { DocumentPath, PolicyDocument, PolicySchema } from './document.js';
 import { PolicyError, type PolicyProblem } from './error.js';
 import { readGuardrail, type Guardrail, type GuardrailDocument } from './guardrail.js';
+import { readIndexes, type NamedIndexes } from './indexes.js';
 import { readPermit } from './permit.js';
 import { settingOf, WRITING, type Permit, type RuleDocument } from './rule.js';
 import type { PolicySource } from './source.js';
@@ -30,6 +31,14 @@ export interface Bundle {
   readonly permits: readonly Permit[];
   readonly guardrails: readonly Guardrail[];
   readonly operations: ReadonlyMap<string, OperationGrant>;
+  /** The indexes that are written, by type. */
+  readonly indexes: ReadonlyMap<string, NamedIndexes>;
+}
+
+interface PolicyFile {
+  readonly subject: string;
+  readonly rules: readonly RuleDocument[];
+  readonly indexes?: Readonly<Record<string, readonly string[]>>;
 }
 
 type Kind = 'Bundle' | 'Vocabulary' | 'Classification' | 'Policy' | 'Guardrails';
@@ -45,6 +54,7 @@ export function loadBundle(source: PolicySource, registry: AttributeRegistry): B
 class BundleLoader {
   private readonly problems: PolicyProblem[] = [];
   private readonly ids = new Set<string>();
+  private readonly indexes = new Map<string, NamedIndexes>();
   private readonly positions = new Map<string, (message: string) => void>();
 
   constructor(
@@ -80,6 +90,7 @@ class BundleLoader {
       permits,
       guardrails,
       operations,
+      indexes: this.indexes,
     };
   }
 
@@ -98,13 +109,15 @@ class BundleLoader {
     const nouns = new Map(this.registry.all().map((noun) => [noun.type, noun]));
     const permits = documents.flatMap((document) => {
       const refuse = this.refusal(document);
-      const { subject, rules } = document.value as { subject: string; rules: RuleDocument[] };
+      const { subject, rules, indexes } = document.value as PolicyFile;
       const noun = nouns.get(subject);
       if (noun === undefined) refuse(['subject'], `Unknown type "${subject}".`);
       if (subjects.has(subject)) refuse(['subject'], `${subject} has more than one policy file.`);
       subjects.add(subject);
       if (noun === undefined) return [];
-      const setting = settingOf(noun, this.registry, classes, vocabulary);
+      const named = readIndexes(indexes, noun, refuse);
+      this.indexes.set(subject, named);
+      const setting = settingOf(noun, this.registry, classes, vocabulary, named);
       return rules.map((rule, index) => {
         this.claim(rule.id, ['rules', index], refuse);
         return readPermit(rule, ['rules', index], setting, refuse);
@@ -142,6 +155,7 @@ class BundleLoader {
         if (permit.inherits && !this.parentIsRead(permit, permits, role, purpose)) {
           this.positions.get(permit.id)?.(`Never applies to ${role} for ${purpose}, who may not read the parent.`);
         }
+        for (const field of permit.search?.by ?? []) this.searchedIsClear(permit, field, permits, role, purpose);
         for (const action of WRITING) {
           if (!permit.actions.has(action)) continue;
           const key = `${permit.type} ${action} ${role} ${purpose}`;
@@ -155,6 +169,26 @@ class BundleLoader {
         }
       }
     }
+  }
+
+  /** Whoever could search by a value that he sees masked would guess it. A field that is never clear finds nothing. */
+  private searchedIsClear(
+    { id, type }: Permit,
+    field: string,
+    permits: readonly Permit[],
+    role: string,
+    purpose: string,
+  ): void {
+    const clear = permits.some(
+      (one) =>
+        one.type === type &&
+        one.actions.has('read') &&
+        one.roles.has(role) &&
+        one.purposes.has(purpose) &&
+        one.shows.get(field)?.clear === true,
+    );
+    if (!clear)
+      this.positions.get(id)?.(`${role} never sees "${field}" in clear for ${purpose}, and so may not search by it.`);
   }
 
   private parentIsRead(permit: Permit, permits: readonly Permit[], role: string, purpose: string): boolean {

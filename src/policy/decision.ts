@@ -23,10 +23,12 @@ export const POLICY_ACTIONS = [
   'update',
   'deactivate',
   'lookup',
+  'search',
   'reveal',
   'export',
   'aggregate',
   'accessReport',
+  'explain',
   'readLedger',
   'openLedgerDetail',
   'proveRecord',
@@ -55,6 +57,14 @@ export interface Visibility {
 export interface Volume {
   readonly patientsPerHour: number;
   readonly patientsPerDay: number;
+}
+
+/** Fields by which rows are found, and how often an account may try. Which index that takes, the action says. */
+export interface Finding {
+  readonly fields: ReadonlySet<string>;
+  readonly perMinute?: number;
+  readonly perHour?: number;
+  readonly perDay: number;
 }
 
 /** Row facts by name, in memory. Facts are NOT NULL: a missing or null fact is refused, never guessed. */
@@ -117,12 +127,8 @@ export interface Decision {
   bitsOf(facts: Facts): number;
   /** Fields that a create, update or deactivate may set. Empty for every other action. */
   writableFields(): ReadonlySet<string>;
-  /** Fields of exact lookup with the limits per actor, or null where the actor has none. */
-  readonly lookup: {
-    readonly fields: ReadonlySet<string>;
-    readonly perMinute: number;
-    readonly perDay: number;
-  } | null;
+  /** Fields by which a lookup or a search finds rows, with the limits per actor; null where the actor finds none so. */
+  readonly lookup: Finding | null;
   /** What must happen besides: an operation that does not know an obligation refuses. */
   readonly obligations: readonly Obligation[];
   /** Fields that some permit shows on some row: what does not depend on the row. Empty where the action shows none. */

@@ -64,6 +64,7 @@ function differOnRows(old: Decision, made: Decision, actor: ReturnType<typeof ac
 function grantChanges(old: Decision, made: Decision): string[] {
   const written = changes(old.writableFields(), made.writableFields());
   const found = changes(old.lookup?.fields ?? new Set(), made.lookup?.fields ?? new Set());
+  const finds = made.action === 'search' ? 'search' : 'look up';
   const obliged = changes(
     new Set(old.allowed ? old.obligations.map((one) => JSON.stringify(one)) : []),
     new Set(made.allowed ? made.obligations.map((one) => JSON.stringify(one)) : []),
@@ -72,8 +73,8 @@ function grantChanges(old: Decision, made: Decision): string[] {
   return [
     ...written.gained.map((field) => `may write ${field}`),
     ...written.lost.map((field) => `may no longer write ${field}`),
-    ...found.gained.map((field) => `may look up by ${field}`),
-    ...found.lost.map((field) => `may no longer look up by ${field}`),
+    ...found.gained.map((field) => `may ${finds} by ${field}`),
+    ...found.lost.map((field) => `may no longer ${finds} by ${field}`),
     ...(made.allowed ? obliged.gained.map((one) => `must give ${plain(one)}`) : []),
     ...(old.allowed && made.allowed ? obliged.lost.map((one) => `need no longer give ${plain(one)}`) : []),
     ...(old.allowed && made.allowed ? limitChanges(old, made) : []),
@@ -81,9 +82,15 @@ function grantChanges(old: Decision, made: Decision): string[] {
 }
 
 function limitChanges(old: Decision, made: Decision): string[] {
-  const limitsOf = ({ lookup, perUserPerHour, volume }: Decision): Record<string, number | null | undefined> => ({
+  const limitsOf = ({
+    action,
+    lookup,
+    perUserPerHour,
+    volume,
+  }: Decision): Record<string, number | null | undefined> => ({
     'lookups a minute': lookup?.perMinute,
-    'lookups a day': lookup?.perDay,
+    'searches an hour': lookup?.perHour,
+    [`${action === 'search' ? 'searches' : 'lookups'} a day`]: lookup?.perDay,
     'times an hour': perUserPerHour,
     'patients an hour': volume?.patientsPerHour,
     'patients a day': volume?.patientsPerDay,

@@ -1,11 +1,27 @@
 import type { ErrorObject, ValidateFunction } from 'ajv';
 import { Ajv2020 } from 'ajv/dist/2020.js';
-import { isMap, isScalar, isSeq, LineCounter, parseDocument, type Document, type Node } from 'yaml';
+import { LRUCache } from 'lru-cache';
+import {
+  isMap,
+  isScalar,
+  isSeq,
+  LineCounter,
+  parseDocument,
+  visit,
+  type Document,
+  type Node,
+  type YAMLMap,
+} from 'yaml';
 import type { PolicyProblem } from './error.js';
 import { insteadOf } from './nearest.js';
 
 /** Where in a document a value stands: keys and indexes from the root. */
 export type DocumentPath = readonly (string | number)[];
+
+/** Keys of one mapping: more is no policy that anybody reads. */
+export const MOST_KEYS = 1_000;
+/** Problems that are told of one file: what is wrong fifty times is wrong. */
+export const MOST_PROBLEMS = 50;
 
 /** One YAML file: its value, and the line of everything in it. */
 export class PolicyDocument {
@@ -27,11 +43,16 @@ export class PolicyDocument {
       prettyErrors: false,
       version: '1.2',
       schema: 'core',
-      uniqueKeys: true,
+      // The library compares every key with every other: done below in one pass.
+      uniqueKeys: false,
     });
-    const faults = [...document.errors, ...document.warnings];
+    const faults = [...document.errors, ...document.warnings].slice(0, MOST_PROBLEMS);
     if (faults.length > 0) {
       return faults.map((fault) => ({ file, line: lines.linePos(fault.pos[0]).line, message: fault.message }));
+    }
+    const strange = strangeKeys(document);
+    if (strange.length > 0) {
+      return strange.map(({ offset, message }) => ({ file, line: lines.linePos(offset).line, message }));
     }
     try {
       return new PolicyDocument(file, document.toJS({ maxAliasCount: 0 }), document, lines);
@@ -70,8 +91,29 @@ function startOf(node: unknown): number | undefined {
   return (node as Node | undefined)?.range?.[0];
 }
 
+/** Keys that are written twice in a mapping, that are no texts, or that are too many: the first of them. */
+function strangeKeys(document: Document): { offset: number; message: string }[] {
+  const found: { offset: number; message: string }[] = [];
+  visit(document, {
+    Map(_, map: YAMLMap) {
+      const known = new Set<unknown>();
+      const note = (node: unknown, message: string) => void found.push({ offset: startOf(node) ?? 0, message });
+      if (map.items.length > MOST_KEYS) note(map, `A mapping has ${MOST_KEYS} keys at most.`);
+      for (const { key } of map.items.slice(0, MOST_KEYS)) {
+        if (!isScalar(key)) note(key, 'A key is a text.');
+        else if (known.has(String(key.value))) note(key, 'Map keys must be unique');
+        else known.add(String(key.value));
+      }
+      return found.length < MOST_PROBLEMS ? undefined : visit.BREAK;
+    },
+  });
+  return found.slice(0, MOST_PROBLEMS);
+}
+
+/** A release that was stored before an update of the software may have another schema than those since. */
+const MOST_SCHEMAS = 4;
 /** Compiled schemas by their text: compiling one takes longer than reading all policies. */
-const validators = new Map<string, ValidateFunction>();
+const validators = new LRUCache<string, ValidateFunction>({ max: MOST_SCHEMAS });
 
 function validatorOf(text: string): ValidateFunction {
   const known = validators.get(text);
@@ -86,6 +128,7 @@ function validatorOf(text: string): ValidateFunction {
 export class PolicySchema {
   private readonly validate: ValidateFunction;
 
+  /** Throws for a text that is no schema. */
   constructor(readonly text: string) {
     this.validate = validatorOf(text);
   }
@@ -94,7 +137,7 @@ export class PolicySchema {
   problems(document: PolicyDocument): PolicyProblem[] {
     if (this.validate(document.value)) return [];
     const errors = (this.validate.errors ?? []).filter((error) => error.keyword !== 'if');
-    const problems = errors.map((error) => document.problem(pathOf(error), messageOf(error)));
+    const problems = errors.slice(0, MOST_PROBLEMS).map((error) => document.problem(pathOf(error), messageOf(error)));
     return [...new Map(problems.map((problem) => [`${problem.line} ${problem.message}`, problem])).values()];
   }
 }

@@ -30,6 +30,8 @@ export class PolicyEngine {
   readonly operations: ReadonlyMap<string, OperationGrant>;
   /** What bounds an access in an emergency. */
   readonly emergencyAccess: EmergencyLimits;
+  /** The indexes that are written, by type and field. */
+  readonly indexes: Bundle['indexes'];
   /** By role and purpose. */
   private readonly audiences: ReadonlyMap<Role, ReadonlyMap<string, AudiencePlans>>;
   /** For a purpose that is not the role's own. */
@@ -51,6 +53,7 @@ export class PolicyEngine {
     this.ruleIds = [...bundle.permits, ...bundle.guardrails].map((rule) => rule.id);
     this.operations = bundle.operations;
     this.emergencyAccess = bundle.vocabulary.emergencyAccess;
+    this.indexes = bundle.indexes;
     const plansOf = (role: Role) =>
       new Map(this.purposesOf(role).map((purpose) => [purpose, new AudiencePlans(bundle, registry, role, purpose)]));
     this.audiences = new Map(ROLES.map((role) => [role, plansOf(role)]));

@@ -3,7 +3,7 @@ import type { AttributeRegistry } from '../kernel/attribute.js';
 import type { Bundle } from './bundle.js';
 import { actorOf, CASE_TENANT, statesIn } from './cases.js';
 import { kindOf, type Where } from './condition.js';
-import type { Decision, Facts, FieldView, PolicyAction } from './decision.js';
+import type { Decision, Facts, Finding, FieldView, PolicyAction } from './decision.js';
 import type { PolicyEngine } from './engine.js';
 import { compileCondition, SubjectRow } from './matcher.js';
 import { describeFacts, planOf, rowClasses } from './row-classes.js';
@@ -178,9 +178,13 @@ function demands(decision: Decision): string[] {
     ...(written.length === 0 ? [] : [`  may write ${written.join(', ')}`]),
     ...(lookup === null
       ? []
-      : [`  finds by ${[...lookup.fields].join(', ')}, ${lookup.perMinute} a minute, ${lookup.perDay} a day`]),
+      : [`  finds by ${[...lookup.fields].join(', ')}, ${tries(lookup)}, ${lookup.perDay} a day`]),
     ...obligations.map((one) => `  must give ${text(one as never)}`),
   ];
+}
+
+function tries({ perMinute, perHour }: Finding): string {
+  return perMinute === undefined ? `${perHour ?? 0} an hour` : `${perMinute} a minute`;
 }
 
 /** The facts that the decision reads: those that were given, the others as no. */

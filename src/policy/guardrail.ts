@@ -17,6 +17,7 @@ interface Audience {
 
 export interface GuardrailDocument extends Audience {
   readonly id: string;
+  readonly effect: string;
   readonly subjects: readonly string[];
   readonly actions: readonly string[];
   readonly where?: unknown;
@@ -48,6 +49,7 @@ export function readGuardrail(
   vocabulary: Vocabulary,
   refuse: Refuse,
 ): Guardrail {
+  if (rule.effect !== 'forbid') refuse([...at, 'effect'], 'A guardrail forbids: write "effect: forbid".');
   const known = new Map(registry.all().map((noun) => [noun.type, noun]));
   rule.subjects.forEach((type, index) => {
     if (!known.has(type)) refuse([...at, 'subjects', index], `Unknown type "${type}".${insteadOf(type, known.keys())}`);
@@ -91,13 +93,13 @@ export function readGuardrail(
 
 /**
  * What follows from forbidding an action: `*` is all of them; whoever may not read may not reveal, take the row out by an export,
- * find it in what the ledger sealed, count it, or learn who read it; what is not shown is not shown in clear.
+ * search for it, find it in what the ledger sealed, count it, or learn who read it or would see it; what is not shown is not shown in clear.
  */
 function forbidden(actions: readonly string[]): Set<string> {
   const set = new Set(actions);
   if (set.delete('*')) for (const action of POLICY_ACTIONS) set.add(action);
   if (set.has('read')) set.add('reveal').add('export').add('accessReport').add('openLedgerDetail').add('read:clear');
-  if (set.has('read')) set.add('aggregate');
+  if (set.has('read')) set.add('search').add('aggregate').add('explain');
   if (set.has('read:clear')) set.add('reveal:clear').add('aggregate:clear');
   if (set.has('aggregate')) set.add('aggregate:clear');
   if (set.has('export') || set.has('read:clear')) set.add('export:clear');

@@ -18,7 +18,7 @@ interface Audience {
   readonly roles?: readonly string[];
   readonly purposes?: readonly string[];
 }
-interface InvariantDocument {
+export interface InvariantDocument {
   readonly id: string;
   readonly never: Audience & {
     readonly types: readonly string[];
@@ -73,17 +73,33 @@ export interface CounterExample {
   readonly ruleIds: readonly string[];
 }
 
-/** The invariants of a source; none where it has no such file. Throws PolicyError with everything that is wrong with them. */
+/**
+ * The invariants of a source, and those of the software that it does not say in the same words: they hold whatever a release
+ * leaves out or changes. Throws PolicyError with everything that is wrong with them.
+ */
 export function readInvariants(source: PolicySource, registry: AttributeRegistry, vocabulary: Vocabulary): Invariant[] {
   const problems: PolicyProblem[] = [];
-  const invariants = source.policies().flatMap((document) => {
-    const { kind, invariants: found } = document.value as { kind: string; invariants: InvariantDocument[] };
-    if (kind !== 'Invariants') return [];
-    const reader = new InvariantReader(document, registry, vocabulary, problems);
-    return found.map((one, index) => reader.read(one, ['invariants', index]));
-  });
+  const said = new Set<string>();
+  const invariants = [source, source.standard].flatMap((one) =>
+    (one === null ? [] : writtenInvariants(one)).flatMap(({ document, invariant, index }) => {
+      const words = JSON.stringify(invariant);
+      if (said.has(words)) return [];
+      said.add(words);
+      return new InvariantReader(document, registry, vocabulary, problems).read(invariant, ['invariants', index]);
+    }),
+  );
   if (problems.length > 0) throw new PolicyError(problems);
   return invariants;
+}
+
+/** The invariants of a source as they are written. */
+export function writtenInvariants(
+  source: PolicySource,
+): { document: PolicyDocument; invariant: InvariantDocument; index: number }[] {
+  return source.policies().flatMap((document) => {
+    const { kind, invariants } = document.value as { kind: string; invariants: InvariantDocument[] };
+    return kind === 'Invariants' ? invariants.map((invariant, index) => ({ document, invariant, index })) : [];
+  });
 }
 
 class InvariantReader {

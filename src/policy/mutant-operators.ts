@@ -62,7 +62,8 @@ const OPERATORS: readonly Operator[] = [
     ),
   masked,
   weakerMasks,
-  (rule) => listed(rule, ['write', 'fields'], ['write', 'groups'], ['lookup', 'exact'], ['fields', 'hidden']),
+  (rule) =>
+    listed(rule, ['write', 'fields'], ['write', 'groups'], ['lookup', 'exact'], ['search', 'by'], ['fields', 'hidden']),
 ];
 
 function consents(rule: RawRule): Mutation[] {
@@ -163,7 +164,7 @@ function listed(rule: RawRule, ...paths: readonly (readonly string[])[]): Mutati
     const holder = inner === undefined ? rule : record(rule[part]);
     const key = inner ?? part;
     const members = holder[key];
-    const needed = inner === undefined || part === 'lookup';
+    const needed = inner === undefined || part === 'lookup' || part === 'search';
     if (!Array.isArray(members) || (members.length < 2 && needed)) return [];
     return members.map((member: unknown, index): Mutation => {
       const rest = members.toSpliced(index, 1);

@@ -80,7 +80,13 @@ class MutationBench {
     const { bundle, registry } = this;
     const index = bundle.permits.findIndex((one) => one.id === raw['id']);
     const original = bundle.permits[index] as Permit;
-    const setting = settingOf(registry.noun(original.type), registry, bundle.classes, bundle.vocabulary);
+    const setting = settingOf(
+      registry.noun(original.type),
+      registry,
+      bundle.classes,
+      bundle.vocabulary,
+      bundle.indexes.get(original.type),
+    );
     for (const { name, rule } of mutationsOf(raw, { ...bundle, registry, type: original.type })) {
       const made =
         rule === null ? null : accepted((refuse) => readPermit(rule as never as RuleDocument, [], setting, refuse));

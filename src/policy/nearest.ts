@@ -1,3 +1,5 @@
+/** A longer word is compared with none: each comparison takes the product of both lengths. */
+const LONGEST_WORD = 100;
 /** More known words than this are not listed in a message. */
 const LONGEST_LIST = 25;
 
@@ -17,6 +19,7 @@ function nearest(word: string, known: readonly string[]): string | null {
   let best: string | null = null;
   let least = Math.max(1, Math.floor(word.length / 3)) + 1;
   for (const one of known) {
+    if (Math.abs(one.length - word.length) >= least || word.length > LONGEST_WORD) continue;
     const changes = distance(word.toLowerCase(), one.toLowerCase());
     if (changes < least) [best, least] = [one, changes];
   }

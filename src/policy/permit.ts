@@ -1,5 +1,5 @@
 import type { Role } from '../kernel/actor.js';
-import { MASKS, type AttributeDeclaration, type MaskName } from '../kernel/attribute.js';
+import { MASKS, type AttributeDeclaration, type IndexKind, type MaskName } from '../kernel/attribute.js';
 import { readConsent } from './consent.js';
 import type { PolicyAction } from './decision.js';
 import type { DocumentPath } from './document.js';
@@ -41,6 +41,8 @@ class PermitReader {
   read(): Permit {
     const { rule, setting } = this;
     const { noun, parent } = setting;
+    // What the schema says too: what decides does not rest on a file.
+    if (rule.effect !== 'permit') this.no(['effect'], 'A rule permits: write "effect: permit". Guardrails forbid.');
     this.audience();
     this.parts();
     this.revealing();
@@ -69,6 +71,7 @@ class PermitReader {
       shows: this.shows(),
       writes: this.writes(),
       lookup: this.lookup(),
+      search: this.search(),
       limits: rule.limits ?? null,
       obligations: this.obligations(),
     };
@@ -110,6 +113,8 @@ class PermitReader {
     }
     if (can('lookup') !== (rule.lookup !== undefined))
       this.no([], 'The action lookup needs "lookup", and only it has it.');
+    if (can('search') !== (rule.search !== undefined))
+      this.no([], 'The action search needs "search", and only it has it.');
   }
 
   /** A revealed value is in clear or not given at all; it costs a reason, and there is an end to it. */
@@ -249,19 +254,24 @@ class PermitReader {
   }
 
   private lookup(): Permit['lookup'] {
-    const { rule, setting } = this;
-    rule.lookup?.exact.forEach((field, index) => {
-      const at = ['lookup', 'exact', index];
-      if (this.known(field, at) && setting.noun.attributes.get(field)?.blindIndex === null) {
-        const indexed = [...setting.noun.attributes.values()].filter((one) => one.blindIndex !== null);
-        const instead = insteadOf(
-          field,
-          indexed.map((one) => one.field),
-        );
-        this.no(at, `"${field}" has no blind index.${instead}`);
-      }
-    });
+    const { rule } = this;
+    rule.lookup?.exact.forEach((field, index) => this.foundBy(field, ['exact'], ['lookup', 'exact', index]));
     return rule.lookup ?? null;
+  }
+
+  private search(): Permit['search'] {
+    const { rule } = this;
+    rule.search?.by.forEach((field, index) => this.foundBy(field, ['tokens', 'suffix'], ['search', 'by', index]));
+    return rule.search ?? null;
+  }
+
+  /** Without an index nothing would ever be found, and nobody would be told why. */
+  private foundBy(field: string, kinds: readonly IndexKind[], at: DocumentPath): void {
+    const { indexes } = this.setting;
+    const has = (name: string) => kinds.some((kind) => indexes.get(name)?.has(kind) === true);
+    if (!this.known(field, at) || has(field)) return;
+    const named = insteadOf(field, [...indexes.keys()].filter(has));
+    this.no(at, `"${field}" has no index of the kind ${kinds.join(' or ')}: name it in "indexes".${named}`);
   }
 
   private known(field: string, at: DocumentPath): boolean {

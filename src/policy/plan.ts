@@ -2,10 +2,11 @@ import type { AttributeDeclaration, DataGroup, MaskName } from '../kernel/attrib
 import type { Compiled, Grant } from './compile.js';
 import { ActorAttribute, factsOf, type ActorAttributeName, type ConditionNode } from './condition.js';
 import { ConsentPlan } from './consent.js';
-import type { Aliases, FieldView, PolicyAction, Visibility, Volume } from './decision.js';
+import type { Aliases, FieldView, Finding, PolicyAction, Visibility, Volume } from './decision.js';
+import { findingOf } from './finding.js';
 import { all, Conditions, evaluate, formulaOf, isAlways, NEVER, unlessForbidden, type Formula } from './formula.js';
 import { joinObligations, type Obligation } from './obligation.js';
-import { SHOWING, WRITING, type Permit, type RuleSetting } from './rule.js';
+import { SHOWING, WRITING, type RuleSetting } from './rule.js';
 import { locateFact, SqlCompiler, type Template } from './sql.js';
 import { maskStrength } from './vocabulary.js';
 
@@ -34,7 +35,7 @@ export class Plan {
   readonly ruleIds: readonly string[];
   readonly row: Formula;
   readonly writable: ReadonlySet<string>;
-  readonly lookup: { fields: ReadonlySet<string>; perMinute: number; perDay: number } | null;
+  readonly lookup: Finding | null;
   readonly obligations: readonly Obligation[];
   /** Fields that some permit shows, whatever the row. */
   readonly shown: ReadonlySet<string>;
@@ -64,7 +65,7 @@ export class Plan {
     this.row = formulaOf(compiled.ability, this.conditions, action, noun.type);
     this.fields = SHOWING.includes(action) ? this.fieldPlans(grants) : new Map();
     this.writable = this.allowed ? this.writableFields() : new Set();
-    this.lookup = lookupOf(permits);
+    this.lookup = findingOf(permits, action);
     this.obligations = joinObligations(permits.flatMap((one) => one.obligations));
     this.shown = new Set(SHOWING.includes(action) ? permits.flatMap((one) => [...one.shows.keys()]) : []);
     this.perUserPerHour = fewest(permits.flatMap((one) => one.limits?.perUserPerHour ?? []));
@@ -83,11 +84,10 @@ export class Plan {
     this.usesSubject = this.factNames.some((name) => name.startsWith('subject.'));
     const attributes = new Set(['tenant' as const, ...nodes.flatMap((node) => this.attributesOf(node))]);
     this.actorAttributes = [...attributes].map((name) => new ActorAttribute(name));
-    if (
-      action === 'aggregate' &&
-      this.allowed &&
-      (attributes.size > 1 || guardrails.some((one) => one.lift !== null))
-    ) {
+    const asksWhen =
+      guardrails.some((one) => one.lift !== null) ||
+      this.factNames.some((name) => locateFact(noun, setting.parent, name)?.fact.source === 'today');
+    if (action === 'aggregate' && this.allowed && (attributes.size > 1 || asksWhen)) {
       throw new RangeError(
         'What is counted must be the same for everybody of a role: no condition may ask who counts, or when.',
       );
@@ -285,15 +285,4 @@ export class Plan {
 /** Joining must not add up to more uses. */
 function fewest(limits: readonly number[]): number | null {
   return limits.length === 0 ? null : Math.min(...limits);
-}
-
-/** Fields of all lookups joined, with the smallest of their limits: joining must not add up to more tries. */
-function lookupOf(permits: readonly Permit[]): Plan['lookup'] {
-  const grants = permits.flatMap((permit) => permit.lookup ?? []);
-  if (grants.length === 0) return null;
-  return {
-    fields: new Set(grants.flatMap((grant) => grant.exact)),
-    perMinute: Math.min(...grants.map((grant) => grant.perMinute)),
-    perDay: Math.min(...grants.map((grant) => grant.perDay)),
-  };
 }

@@ -133,6 +133,9 @@ export class Policies implements DecidingPolicy {
   get operations(): PolicyEngine['operations'] {
     return this.current.operations;
   }
+  get indexes(): PolicyEngine['indexes'] {
+    return this.current.indexes;
+  }
   get emergencyAccess(): PolicyEngine['emergencyAccess'] {
     return this.current.emergencyAccess;
   }

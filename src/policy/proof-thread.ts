@@ -9,7 +9,9 @@ import {
   type ProofProgress,
   type ProofTask,
   type ProofWork,
+  type TaskOutcome,
 } from './proof-task.js';
+import type { ProposalOutcome, ProposalTask } from './proposal-check.js';
 
 /** What the shipped policies need three times over; policies that need more end their own proof and nothing else. */
 const MEMORY = { maxOldGenerationSizeMb: 512, maxYoungGenerationSizeMb: 32 };
@@ -28,13 +30,32 @@ export async function proveApart(
   tell: (progress: ProofProgress) => void,
   signal: AbortSignal,
 ): Promise<ProofOutcome> {
+  return (await runApart(task, registry, tell, signal)) as ProofOutcome;
+}
+
+/** Checks proposed policies likewise: they may be made to take for ever, and the signal ends that. */
+export async function checkApart(
+  task: ProposalTask,
+  registry: AttributeRegistry,
+  signal: AbortSignal,
+): Promise<ProposalOutcome> {
+  return (await runApart(task, registry, () => undefined, signal)) as ProposalOutcome;
+}
+
+async function runApart(
+  task: ProofTask | ProposalTask,
+  registry: AttributeRegistry,
+  tell: (progress: ProofProgress) => void,
+  signal: AbortSignal,
+): Promise<TaskOutcome> {
+  signal.throwIfAborted();
   const apart = await inThread(task, registry, tell, signal);
   if (apart !== null) return apart;
   const run = taskRun(task, registry);
   let since = performance.now();
   for (let step = run.next(); ; step = run.next()) {
     if (step.done === true) return step.value;
-    tell(step.value);
+    if (step.value !== null) tell(step.value);
     if (performance.now() - since < LONGEST_TURN) continue;
     await breathe();
     signal.throwIfAborted();
@@ -44,11 +65,11 @@ export async function proveApart(
 
 /** Runs the file beside this one: compiled where this is compiled, a source where this is a source. Null: it cannot. */
 function inThread(
-  task: ProofTask,
+  task: ProofTask | ProposalTask,
   registry: AttributeRegistry,
   tell: (progress: ProofProgress) => void,
   signal: AbortSignal,
-): Promise<ProofOutcome | null> {
+): Promise<TaskOutcome | null> {
   const file = new URL(`./proof-worker${path.extname(import.meta.filename)}`, import.meta.url);
   const workerData: ProofWork = { task, nouns: registry.all() };
   const worker = new Worker(file, { name: 'proof', env: {}, resourceLimits: MEMORY, workerData });
@@ -57,7 +78,7 @@ function inThread(
   const end = () => void worker.terminate();
   signal.addEventListener('abort', end, { once: true });
   let runs = false;
-  return new Promise<ProofOutcome | null>((resolve, reject) => {
+  return new Promise<TaskOutcome | null>((resolve, reject) => {
     worker.on('message', (message: ProofMessage) => {
       if (message === 'running') runs = true;
       else if ('progress' in message) tell(message.progress);

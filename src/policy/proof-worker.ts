@@ -4,7 +4,7 @@ import { taskRun, type ProofMessage, type ProofWork } from './proof-task.js';
 
 const tell = (message: ProofMessage) => parentPort?.postMessage(message, []);
 
-/** The other thread: proves what it was started with, tells how far it is, and ends. The first message says that it runs. */
+/** The other thread: proves or checks what it was started with, tells how far it is, and ends. The first message says that it runs. */
 tell('running');
 const { task, nouns } = workerData as ProofWork;
 const registry = new AttributeRegistry();
@@ -19,6 +19,7 @@ for (let step = run.next(); ; step = run.next()) {
     tell({ outcome: step.value });
     break;
   }
+  if (step.value === null) continue;
   const { done, total } = step.value;
   const hundredths = Math.floor((100 * done) / total);
   if (hundredths > told) tell({ progress: step.value });

@@ -7,7 +7,7 @@ import type { AttributeRegistry } from '../kernel/attribute.js';
 import { PolicyEngine } from './engine.js';
 import { PolicyError } from './error.js';
 import type { PolicyKey } from './policy-key.js';
-import { countedApprovals, digestOf, releaseFault, SYSTEM, textOf, verifyHistory } from './release.js';
+import { countedApprovals, digestOf, highestOf, releaseFault, SYSTEM, textOf, verifyHistory } from './release.js';
 import type { Activation, Release } from './release.js';
 import type { Counted, ReleaseStore } from './release.store.js';
 import { PolicySource } from './source.js';
@@ -90,7 +90,7 @@ export class ReleaseLoader {
     }
     const { active, problem } = await this.active();
     const differs = this.differs(await store.release(active.hash));
-    const newer = adopts && differs ? await this.adoptable(active.version) : null;
+    const newer = adopts && differs ? await this.adoptable(highestOf(await this.history())) : null;
     if (newer !== null) return { engine: newer, shadow: null, counted, problem, differs: false, unsettled: 'install' };
     try {
       const engine = await this.loaded(active.hash);
@@ -198,7 +198,9 @@ export class ReleaseLoader {
 
   private made(release: Release, lazy: boolean): PolicyEngine {
     try {
-      const source = PolicySource.of(`release ${release.version}`, new Map(Object.entries(release.files)));
+      const files = new Map(Object.entries(release.files));
+      // Those of the software hold too: of another version of it than the one that the release was proposed to.
+      const source = PolicySource.of(`release ${release.version}`, files, this.shipped);
       const engine = PolicyEngine.load(source, this.registry, { lazy });
       if (engine.hash === release.hash && engine.version === String(release.version)) return engine;
     } catch (error) {

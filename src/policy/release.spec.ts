@@ -136,7 +136,13 @@ describe('a history', () => {
     const three = history(3, 4, 7);
     const back = following(three, 3, { cause: 'rollback' });
     expect(verifyHistory([...three, back], key)).toEqual({ activations: [...three, back], problem: null });
-    expect(held([...three, back, following([...three, back], 4)])).toEqual([3, 4, 7, 3, 4]);
+    expect(held([...three, back, following([...three, back], 8)])).toEqual([3, 4, 7, 3, 8]);
+    // What was gone back from comes again neither by itself nor as a step back.
+    for (const version of [4, 7]) {
+      expect(held([...three, back, following([...three, back], version)])).toEqual([3, 4, 7, 3]);
+      const forward = following([...three, back], version, { cause: 'rollback' });
+      expect(held([...three, back, forward])).toEqual([3, 4, 7, 3]);
+    }
   });
 
   it('passes over what is not signed, not approved, lower, or goes back to what never was', () => {

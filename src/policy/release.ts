@@ -130,16 +130,24 @@ export function verifyHistory(activations: readonly Activation[], key: PolicyKey
   return { activations: held, problem };
 }
 
+/** The highest version that was ever in force; 0 where none was. What was gone back from is not put in force again. */
+export function highestOf(activations: readonly Pick<Activation, 'version'>[]): number {
+  return activations.reduce((highest, { version }) => Math.max(highest, version), 0);
+}
+
 function activationFault(one: Activation, before: readonly Activation[], key: PolicyKey): string | null {
   const last = before.at(-1) ?? null;
   if (!key.verifies(textOf.activation(one), one.signature)) return 'it is not signed by the policy key';
   if (one.previous !== (last === null ? null : digestOf(last))) return 'it does not follow the one before it';
   if (one.replaces !== (last?.hash ?? null)) return 'it replaces a release that was not in force';
   if (one.cause === 'rollback') {
-    const known = before.some((earlier) => earlier.hash === one.hash);
-    return known ? null : 'it goes back to a release that never was in force';
+    if (!before.some((earlier) => earlier.hash === one.hash))
+      return 'it goes back to a release that never was in force';
+    return last !== null && one.version < last.version
+      ? null
+      : 'its version is not lower than that of the one before it';
   }
-  if (last !== null && one.version <= last.version) return 'its version is not higher than that of the one before it';
+  if (one.version <= highestOf(before)) return 'its version is not higher than those that were in force before it';
   if (one.cause === 'activate' && (one.approver === null || one.approver === one.author)) {
     return 'it was not approved by a second person';
   }

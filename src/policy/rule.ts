@@ -11,6 +11,7 @@ import type { ConsentClause, ConsentDocument } from './consent.js';
 import type { PolicyAction } from './decision.js';
 import type { DocumentPath } from './document.js';
 import type { EnvironmentCondition, EnvironmentDocument } from './environment.js';
+import type { NamedIndexes } from './indexes.js';
 import { insteadOf } from './nearest.js';
 import type { Obligation, ObligationDocument } from './obligation.js';
 import { locateFact } from './sql.js';
@@ -48,12 +49,14 @@ export interface Permit {
   readonly shows: ReadonlyMap<string, Shown>;
   readonly writes: ReadonlySet<string>;
   readonly lookup: { readonly exact: readonly string[]; readonly perMinute: number; readonly perDay: number } | null;
+  readonly search: { readonly by: readonly string[]; readonly perHour: number; readonly perDay: number } | null;
   readonly limits: { readonly perUserPerHour: number } | null;
   readonly obligations: readonly Obligation[];
 }
 
 export interface RuleDocument {
   readonly id: string;
+  readonly effect: string;
   readonly roles: readonly string[];
   readonly purposes: readonly string[];
   readonly actions: readonly PolicyAction[];
@@ -66,6 +69,7 @@ export interface RuleDocument {
   readonly masks?: Readonly<Record<string, string>>;
   readonly write?: { readonly groups?: readonly string[]; readonly fields?: readonly string[] };
   readonly lookup?: NonNullable<Permit['lookup']>;
+  readonly search?: NonNullable<Permit['search']>;
   readonly limits?: NonNullable<Permit['limits']>;
   readonly obligations?: readonly ObligationDocument[];
 }
@@ -76,6 +80,8 @@ export interface RuleSetting {
   readonly parent: NounDeclaration | null;
   readonly classes: ReadonlyMap<string, FieldClass>;
   readonly vocabulary: Vocabulary;
+  /** The indexes that the file names for its noun. */
+  readonly indexes: NamedIndexes;
 }
 
 export function settingOf(
@@ -83,9 +89,10 @@ export function settingOf(
   registry: AttributeRegistry,
   classes: ReadonlyMap<string, ReadonlyMap<string, FieldClass>>,
   vocabulary: Vocabulary,
+  indexes: NamedIndexes | undefined,
 ): RuleSetting {
   const parent = typeof noun.subject === 'object' ? registry.noun(noun.subject.parent) : null;
-  return { noun, parent, classes: classes.get(noun.type) ?? new Map(), vocabulary };
+  return { noun, parent, classes: classes.get(noun.type) ?? new Map(), vocabulary, indexes: indexes ?? new Map() };
 }
 
 /** Facts that a condition on this noun may name; a consent only for a purpose that exists. */

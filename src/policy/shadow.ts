@@ -16,6 +16,7 @@ export type DecidingPolicy = Pick<
   | 'consentScopes'
   | 'operations'
   | 'emergencyAccess'
+  | 'indexes'
 >;
 
 /** How a decision of the shadow differs from the one in force: names of code and policy, no values. */
@@ -81,6 +82,9 @@ export class ShadowedPolicy implements DecidingPolicy {
   get operations(): PolicyEngine['operations'] {
     return this.engine.operations;
   }
+  get indexes(): PolicyEngine['indexes'] {
+    return this.engine.indexes;
+  }
   get emergencyAccess(): PolicyEngine['emergencyAccess'] {
     return this.engine.emergencyAccess;
   }
@@ -128,7 +132,7 @@ function described(decision: Decision): Map<string, string> {
   const said = new Map<string, string>();
   said.set('rows', decision.allowed ? sql((bind) => decision.rowPredicate(ALIASES, bind, CONTEXT)) : '');
   said.set('write', [...decision.writableFields()].sort().join(' '));
-  said.set('lookup', lookup === null ? '' : [...lookup.fields, lookup.perMinute, lookup.perDay].join(' '));
+  said.set('lookup', lookup === null ? '' : JSON.stringify({ ...lookup, fields: [...lookup.fields] }));
   said.set('obligations', JSON.stringify(decision.obligations));
   if (!decision.allowed) return said;
   const patterns = reachedPatterns(decision).map((bits) => shape.visibility(bits).fields);

@@ -3,7 +3,8 @@ import path from 'node:path';
 import { PolicyDocument, PolicySchema } from './document.js';
 import { PolicyError, type PolicyProblem } from './error.js';
 
-const SCHEMA = '_schema/policy.schema.json';
+/** The JSON Schema, which is a part of the software. */
+export const SCHEMA = '_schema/policy.schema.json';
 const CASES = 'cases/';
 type Read = PolicyDocument | readonly PolicyProblem[];
 
@@ -17,6 +18,8 @@ export class PolicySource {
     readonly name: string,
     /** Text by file, such as `patient.yaml`, `cases/patient.yaml`, `_schema/policy.schema.json`. */
     readonly texts: ReadonlyMap<string, string>,
+    /** The policies of the software, whose invariants hold beside those of this source; null where it is those itself. */
+    readonly standard: PolicySource | null = null,
     private readonly parsed: Map<string, Read> = new Map(),
   ) {}
 
@@ -30,15 +33,15 @@ export class PolicySource {
     return new PolicySource(path.basename(directory), new Map(texts));
   }
 
-  static of(name: string, texts: ReadonlyMap<string, string>): PolicySource {
-    return new PolicySource(name, texts);
+  static of(name: string, texts: ReadonlyMap<string, string>, standard: PolicySource | null = null): PolicySource {
+    return new PolicySource(name, texts, standard);
   }
 
   /** The same with another text for one file, or with one file more. */
   with(file: string, text: string): PolicySource {
     const parsed = new Map(this.parsed);
     parsed.delete(file);
-    return new PolicySource(this.name, new Map([...this.texts, [file, text]]), parsed);
+    return new PolicySource(this.name, new Map([...this.texts, [file, text]]), this.standard, parsed);
   }
 
   /** The files that are policies, in the order of their names. Throws PolicyError for those that the schema refuses. */
@@ -55,7 +58,12 @@ export class PolicySource {
   schema(): PolicySchema {
     const text = this.texts.get(SCHEMA);
     if (text === undefined) throw new PolicyError([{ file: this.name, line: 1, message: `There is no ${SCHEMA}.` }]);
-    return new PolicySchema(text);
+    try {
+      return new PolicySchema(text);
+    } catch {
+      const file = path.join(this.name, SCHEMA);
+      throw new PolicyError([{ file, line: 1, message: 'This is no JSON Schema (2020-12).' }]);
+    }
   }
 
   private documents(names: readonly string[]): PolicyDocument[] {

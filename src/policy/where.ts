@@ -15,6 +15,9 @@ import { insteadOf } from './nearest.js';
 
 type Refuse = (at: DocumentPath, message: string) => void;
 
+/** Values of one list in a condition. */
+const MOST_VALUES = 500;
+
 /** Facts that a condition may name, by the name it uses; `known` are the names, for a message. */
 export type FactResolver = ((name: string) => FactDeclaration | null) & { readonly known?: readonly string[] };
 
@@ -86,6 +89,8 @@ class WhereReader {
       return this.refuse(at, `${operator} takes a non-empty list.`);
     }
     const values = list ? (operand as unknown[]) : [operand];
+    // Every value is a class of rows of its own, and is looked at with all others.
+    if (values.length > MOST_VALUES) return this.refuse(at, `${operator} takes ${MOST_VALUES} values at most.`);
     const placeholder = (value: unknown) => typeof value === 'string' && value.startsWith('$');
     if (!values.every((value) => isOfKind(value, kind) && !placeholder(value)))
       this.refuse(at, `The fact is ${kind}: the value is not.`);

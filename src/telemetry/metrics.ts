@@ -93,6 +93,18 @@ export class Metrics {
     this.shadowDifferences.inc({ type, action });
   }
 
+  /** Keys of patients that were unwrapped and that no record explains, as this process found. */
+  watchUnexplainedUnwraps(figure: () => number): void {
+    new Gauge({
+      name: 'custodia_unexplained_unwraps_total',
+      help: 'Keys of patients given out by the key agent that no record explains, found since the start.',
+      registers: [this.registry],
+      collect() {
+        this.set(figure());
+      },
+    });
+  }
+
   /** How often a reader was refused because it had seen too many patients, by the window that was full. */
   watchBulkLimits(figures: () => Readonly<Record<'hour' | 'day', number>>): void {
     new Gauge({
@@ -128,6 +140,50 @@ export class Metrics {
       async collect() {
         const now = await figures().catch(() => null);
         if (now !== null) this.set(now.locked);
+      },
+    });
+  }
+
+  /** Notices of erasures that nobody completed in time. Asked whenever the figures are read; a failure leaves the last ones. */
+  watchErasureNotices(overdue: () => Promise<number>): void {
+    new Gauge({
+      name: 'custodia_erasure_notices_overdue',
+      help: 'Recipients, requesters of exports and backups of erased persons that nobody completed in time.',
+      registers: [this.registry],
+      async collect() {
+        const now = await overdue().catch(() => null);
+        if (now !== null) this.set(now);
+      },
+    });
+  }
+
+  /**
+   * Values that each key protects, as they were counted last. An older key may be destroyed when it protects none. Asked
+   * whenever the figures are read; a failure leaves the last ones.
+   */
+  watchSealedValues(
+    figures: () => Promise<
+      readonly {
+        readonly tenant: string;
+        readonly purpose: string;
+        readonly keyId: number;
+        readonly state: string;
+        readonly values: number;
+      }[]
+    >,
+  ): void {
+    new Gauge({
+      name: 'custodia_sealed_values',
+      help: 'Stored values by the key that protects them and its state, as "npm run keys" counted them last.',
+      labelNames: ['tenant', 'purpose', 'key_id', 'state'],
+      registers: [this.registry],
+      async collect() {
+        const now = await figures().catch(() => null);
+        if (now === null) return;
+        this.reset();
+        for (const { tenant, purpose, keyId, state, values } of now) {
+          this.set({ tenant, purpose, key_id: String(keyId), state }, values);
+        }
       },
     });
   }

@@ -20,6 +20,8 @@ export interface LogFacts {
   readonly purpose?: string;
   readonly policyHash?: string;
   readonly decisionId?: string;
+  /** A random name for a person, by which the ledger knows him. */
+  readonly reference?: string;
   readonly type?: string;
   readonly action?: string;
   /** Ids of policy rules. */
@@ -70,6 +72,7 @@ const CHECKS: Readonly<Record<keyof LogFacts, Check>> = {
   purpose: text(/^[A-Z]{3,12}$/),
   policyHash: text(/^[0-9a-f]{64}$/),
   decisionId: text(UUID),
+  reference: text(/^[0-9a-f]{32}$/),
   type: name,
   action: name,
   rules: listOf(text(/^[a-z][a-z-]{1,79}$/)),

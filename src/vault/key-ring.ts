@@ -32,10 +32,14 @@ export class KeyRing<Key> {
     throw new Failure('INTERNAL_SERVER_ERROR', `There is no primary ${this.name}.`, 'See npm run keys -- status.');
   }
 
-  /** Every version that a stored value may have been made with, the primary first: the one that it most likely was. */
+  /**
+   * Every version that a stored value may have been made with, the primary first: the one that it most likely was. A pending
+   * one is among them: another process may have heard earlier that it is the primary.
+   */
   get readable(): readonly KeyVersion<Key>[] {
-    const readable = [...this.versions.values()].filter(({ state }) => state !== 'pending');
-    return readable.sort((one, other) => Number(other.state === 'primary') - Number(one.state === 'primary'));
+    return [...this.versions.values()].sort(
+      (one, other) => Number(other.state === 'primary') - Number(one.state === 'primary'),
+    );
   }
 
   get all(): readonly KeyVersion<Key>[] {

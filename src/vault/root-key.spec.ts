@@ -1,8 +1,19 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
-import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { FileRootKeyProvider } from './root-key.js';
+import { keyIdOf } from './sealed-value.js';
 
 let directory: string;
 beforeEach(() => {
@@ -46,6 +57,42 @@ describe('the root key in a file', () => {
     chmodSync(path(), 0o600);
     writeFileSync(path(), readFileSync(path()).subarray(1));
     await expect(FileRootKeyProvider.open(directory, true)).rejects.toThrow(/not 32 bytes long/);
+  });
+
+  test('is refused as a symbolic link, and in a directory that others may write to', async () => {
+    await FileRootKeyProvider.open(directory, false);
+    renameSync(path(), join(directory, 'elsewhere'));
+    symlinkSync('elsewhere', path());
+    await expect(FileRootKeyProvider.open(directory, true)).rejects.toThrow(/symbolic link/);
+    rmSync(path());
+    renameSync(join(directory, 'elsewhere'), path());
+    chmodSync(directory, 0o770);
+    await expect(FileRootKeyProvider.open(directory, true)).rejects.toThrow(/written by others/);
+  });
+
+  test('is replaced while others use it: pending, primary, and gone at last', async () => {
+    const mine = await FileRootKeyProvider.open(directory, false);
+    const other = await FileRootKeyProvider.open(directory, true);
+    const old = await mine.wrap(Buffer.from('key'), 'T-CN');
+    expect(await mine.create()).toBe(1);
+    expect(await mine.create()).toBe(1);
+    expect(await mine.primaryId()).toBe(0);
+    await expect(mine.destroy(0)).rejects.toThrow(/is the primary/);
+    await expect(mine.promote(2)).rejects.toThrow(/not pending/);
+    await mine.promote(1);
+    await expect(mine.promote(0)).rejects.toThrow(/not pending/);
+    const fresh = await other.wrap(Buffer.from('key'), 'T-CN');
+    expect(keyIdOf(fresh)).toBe(1);
+    const again = await other.rewrap(old, 'T-CN');
+    expect(keyIdOf(again)).toBe(1);
+    await expect(other.rewrap(old, 'T-US')).rejects.toThrow(/opens under no root key/);
+    await mine.destroy(0);
+    const later = await FileRootKeyProvider.open(directory, true);
+    expect(await later.keyIds()).toEqual([1]);
+    expect(await later.unwrap(old, 'T-CN')).toBeNull();
+    for (const wrapped of [fresh, again]) expect(await later.unwrap(wrapped, 'T-CN')).toEqual(Buffer.from('key'));
+    rmSync(join(directory, 'root-1.key'));
+    await expect(FileRootKeyProvider.open(directory, false)).rejects.toThrow(/root-1\.key is missing/);
   });
 
   test('tells nothing of the key in its name', async () => {

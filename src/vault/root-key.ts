@@ -197,7 +197,8 @@ async function checkDirectory(directory: string): Promise<void> {
 
 async function read(path: string): Promise<RootKey> {
   const file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW).catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ELOOP') throw new Refusal(`The root key ${path} is a symbolic link: put the file in its place.`);
+    if (error.code === 'ELOOP')
+      throw new Refusal(`The root key ${path} is a symbolic link: put the file in its place.`);
     throw new Refusal(`The root key ${path} cannot be read: ${error.code}.`);
   });
   try {

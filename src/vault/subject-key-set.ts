@@ -45,6 +45,10 @@ export class SubjectKeySet {
     return this.primary.keyId;
   }
 
+  has(keyId: number): boolean {
+    return this.version(keyId) !== undefined;
+  }
+
   seal(address: SealAddress, group: DataGroup, values: Readonly<Record<string, unknown>>): Buffer {
     return this.primary.seal(address, group, values);
   }

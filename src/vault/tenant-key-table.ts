@@ -1,11 +1,11 @@
-import { randomBytes, type KeyObject } from 'node:crypto';
+import type { KeyObject } from 'node:crypto';
 import { Refusal } from '../config/refusal.js';
 import { Failure } from '../kernel/failure.js';
 import { plannedBits } from './blind-indexes.js';
-import { canonical, intoKey, KEY_BYTES } from './derivation.js';
+import { canonical, intoKey } from './derivation.js';
 import type { RootKeyProvider } from './root-key.js';
 import { TenantKeys, type UnwrappedTenantKey } from './tenant-keys.js';
-import { KEY_PURPOSES, type TenantKeyRow, type VaultStore } from './vault.store.js';
+import { KEY_PURPOSES, type TenantKeyPurpose, type TenantKeyRow, type VaultStore } from './vault.store.js';
 
 const FIRST_KEY_ID = 1;
 
@@ -20,6 +20,7 @@ export interface TenantKeyRingOptions {
 export class TenantKeyTable {
   private readonly tenants = new Map<string, TenantKeys>();
   private readonly unwrapped = new Map<string, KeyObject>();
+  private readonly wraps = new Map<string, readonly TenantKeyRow[]>();
 
   constructor(
     private readonly root: RootKeyProvider,
@@ -38,13 +39,21 @@ export class TenantKeyTable {
     if (this.tenants.has(tenant)) return;
     for (const purpose of KEY_PURPOSES) {
       const place = { tenantId: tenant, purpose, keyId: FIRST_KEY_ID };
-      const raw = randomBytes(KEY_BYTES);
-      const wrapped = await this.root.wrap(raw, tenantKeyContext(place));
-      raw.fill(0);
+      const wrapped = await this.root.wrapNew(tenantKeyContext(place));
       const bits = purpose === 'index' ? plannedBits(this.options.population) : null;
       await this.store.insertTenantKey({ ...place, state: 'primary', bits, wrapped });
     }
     await this.reload(tenant);
+  }
+
+  /** The next version of one of a tenant's keys, pending: wrapped and not stored yet. An id is never used again. */
+  async next(tenant: string, purpose: TenantKeyPurpose): Promise<TenantKeyRow> {
+    const rows = (await this.store.tenantKeys(tenant)).filter((row) => row.purpose === purpose);
+    const keyId = Math.max(0, ...rows.map((row) => row.keyId)) + 1;
+    const place = { tenantId: tenant, purpose, keyId };
+    const wrapped = await this.root.wrapNew(tenantKeyContext(place));
+    const bits = purpose === 'index' ? plannedBits(this.options.population) : null;
+    return { ...place, state: 'pending', bits, wrapped };
   }
 
   /** Takes the keys of a tenant as they are stored now: new versions, other states, without those that were destroyed. */
@@ -65,6 +74,11 @@ export class TenantKeyTable {
     throw new Failure('INTERNAL_SERVER_ERROR', 'The tenant has no key.', 'Create the tenant before its data.');
   }
 
+  /** The stored versions of the key that wraps the tenant's subject keys, without those that were destroyed. */
+  subjectWraps(tenant: string): readonly TenantKeyRow[] {
+    return this.wraps.get(tenant) ?? [];
+  }
+
   private async take(tenant: string, rows: readonly TenantKeyRow[]): Promise<void> {
     const keys: UnwrappedTenantKey[] = [];
     for (const row of rows) {
@@ -73,6 +87,8 @@ export class TenantKeyTable {
       else if (row.purpose === 'subject' && this.options.leaveSubjectWraps) keys.push({ row, key: null });
       else keys.push({ row, key: await this.unwrap(row, row.wrapped, name) });
     }
+    const wraps = rows.filter(({ purpose, wrapped }) => purpose === 'subject' && wrapped !== null);
+    this.wraps.set(tenant, wraps);
     this.tenants.set(tenant, new TenantKeys(tenant, keys));
   }
 

@@ -2,6 +2,8 @@ import { createHmac, type KeyObject } from 'node:crypto';
 import type { DataGroup } from '../kernel/attribute.js';
 import type { Database } from '../persistence/database.js';
 import type { IndexKey } from './blind-indexes.js';
+import type { AgentClient } from './agent-client.js';
+import { AgentRootKey, AgentSubjectKeys } from './agent-provider.js';
 import { BulkOpening, type SealedRow } from './bulk-opening.js';
 import { canonical, deriveKey } from './derivation.js';
 import { openDetailText, sealDetailText, tenantDetailKey } from './detail-key.js';
@@ -12,7 +14,8 @@ import { SubjectKeyCache } from './subject-key-cache.js';
 import { LocalSubjectKeys, type KeyUse, type SubjectKeyProvider } from './subject-key-provider.js';
 import { INTERNATIONAL } from './suite.js';
 import { TenantKeyTable } from './tenant-key-table.js';
-import { VaultStore, type SubjectKeyRow } from './vault.store.js';
+import { VaultRotation } from './vault-rotation.js';
+import { VaultStore, type SubjectKeyRow, type TenantKeyRow } from './vault.store.js';
 
 export type { KeyUse, SealAddress, SubjectKeyRow };
 
@@ -32,8 +35,8 @@ export interface VaultOptions {
   readonly maximumSubjects?: number;
   /** How many persons a tenant has at most, for the bits of its indexes; a change counts for index keys made after it. */
   readonly population?: number;
-  /** Who unwraps subject keys, where this process must not. */
-  readonly subjectKeys?: SubjectKeyProvider;
+  /** Makes who wraps and unwraps subject keys, where this process must not, of what it needs: see `SubjectKeyProvider`. */
+  readonly subjectKeys?: (wrapsOf: (tenant: string) => readonly TenantKeyRow[]) => SubjectKeyProvider;
 }
 
 /** Whose key the sealed tokens come from, and the digests of things that belong to no tenant. */
@@ -48,6 +51,8 @@ const SUBJECTS_HELD = 20_000;
  * before, in one statement per list.
  */
 export class Vault {
+  /** For whoever rotates keys. */
+  readonly rotation: VaultRotation;
   private readonly tenants: TenantKeyTable;
   private readonly subjects: SubjectKeyCache;
   private readonly provider: SubjectKeyProvider;
@@ -59,11 +64,14 @@ export class Vault {
       population: options.population ?? POPULATION,
       leaveSubjectWraps: options.subjectKeys !== undefined,
     });
-    this.provider = options.subjectKeys ?? new LocalSubjectKeys((tenant) => this.tenants.of(tenant).subjects);
+    this.provider =
+      options.subjectKeys?.((tenant) => this.tenants.subjectWraps(tenant)) ??
+      new LocalSubjectKeys((tenant) => this.tenants.of(tenant).subjects);
     this.subjects = new SubjectKeyCache(this.provider, store, this.tenants, options.maximumSubjects ?? SUBJECTS_HELD);
+    this.rotation = new VaultRotation(this.tenants, this.subjects, this.provider);
     this.refresh = new KeyRefresh({
       notices: () => store.notices(),
-      reload: (tenant) => this.tenants.reload(tenant),
+      reload: (tenant) => this.reloadKeys(tenant),
       forget: (tenant, subjectId) => this.forget(tenant, subjectId),
       forgetAll: () => this.subjects.forgetAll(),
     });
@@ -74,6 +82,15 @@ export class Vault {
     const store = new VaultStore(database);
     const root = await FileRootKeyProvider.open(keyDirectory, (await store.tenantKeys()).length > 0);
     const vault = new Vault(root, store, options);
+    await vault.load();
+    return vault;
+  }
+
+  /** A loaded vault whose root key, and whose tenants' keys for subject keys, a key agent holds. */
+  static async withAgent(database: Database, agent: AgentClient, options: VaultOptions = {}): Promise<Vault> {
+    const root = new AgentRootKey(agent, await agent.rootId());
+    const subjectKeys: VaultOptions['subjectKeys'] = (wrapsOf) => new AgentSubjectKeys(agent, wrapsOf);
+    const vault = new Vault(root, new VaultStore(database), { ...options, subjectKeys });
     await vault.load();
     return vault;
   }
@@ -98,6 +115,12 @@ export class Vault {
     return this.tenants.create(tenant);
   }
 
+  /** Takes a tenant's keys as they are stored now, and reads those of subjects again before they are used for other work. */
+  async reloadKeys(tenant: string): Promise<void> {
+    await this.tenants.reload(tenant);
+    this.subjects.outdate();
+  }
+
   /** A new subject's key, usable at once. The caller inserts the row in the statement that creates the subject. */
   createSubjectKey(tenant: string, subjectId: string, reference: string): Promise<SubjectKeyRow> {
     return this.subjects.create(tenant, subjectId, reference);
@@ -109,6 +132,26 @@ export class Vault {
    */
   loadSubjectKeys(tenant: string, subjectIds: readonly string[], use: KeyUse): Promise<void> {
     return this.subjects.load(tenant, subjectIds, use);
+  }
+
+  /**
+   * The same for rows as they were read: a key that is cached without the version that a value names is read again, for a
+   * process that has not heard of a rotation.
+   */
+  loadSubjectKeysOf(
+    tenant: string,
+    rows: readonly { readonly subjectId: string; readonly keyIds: readonly number[] }[],
+    use: KeyUse,
+  ): Promise<void> {
+    for (const { subjectId, keyIds } of rows) {
+      if (keyIds.some((keyId) => this.subjects.lacks(tenant, subjectId, keyId))) this.forget(tenant, subjectId);
+    }
+    return this.subjects.load(tenant, [...new Set(rows.map((row) => row.subjectId))], use);
+  }
+
+  /** The version that a subject's values are sealed with now. The key must be loaded. */
+  primaryVersion(tenant: string, subjectId: string): number {
+    return this.subjects.of({ tenant, subjectId }).keyId;
   }
 
   hasSubjectKey(tenant: string, subjectId: string): boolean {

@@ -177,6 +177,88 @@ describe('an access report', () => {
     }
   });
 
+  describe('of a guardian', () => {
+    const VISIT = 'mutation($input: CreateVisitInput!) { createVisit(input: $input) { id status department } }';
+    const DIAGNOSIS =
+      'mutation($input: RecordDiagnosisInput!) { recordDiagnosis(input: $input) { id code icdChapter visitId } }';
+    const BOOK = 'mutation($input: BookAppointmentInput!) { bookAppointment(input: $input) { id start } }';
+    const LOOK =
+      'query($id: ID!) { patient(id: $id) { name visits { edges { node { id } } } diagnoses { edges { node { code } } } } }';
+    /** A child of whom one thing of each kind was recorded, the guardian, and what the ledger says. */
+    const treated = async (department: string, code: string) => {
+      const birthDate = `${new Date().getUTCFullYear() - 5}-01-01`;
+      const patientId = await admit(system, { name: '周敏', birthDate }, ['Ward 1']);
+      const guardian = await represented(system, 'guardian', patientId);
+      const { rows } = await system.database.owner.query<{ subject_reference: string }>(
+        'SELECT subject_reference FROM patient WHERE id = $1',
+        [patientId],
+      );
+      references = { ...references, [patientId]: String(rows[0]?.subject_reference) };
+      const start = '2027-03-01T08:00:00Z';
+      const say = (document: string, input: object) =>
+        system.ask('physician', document, { variables: { input: { patientId, ...input } } });
+      const answers = [
+        await say(VISIT, { start, department }),
+        await say(DIAGNOSIS, { code }),
+        await say(BOOK, { start, end: '2027-03-01T09:00:00Z', department }),
+        await system.ask('physician', LOOK, { variables: { id: patientId } }),
+      ];
+      expect(answers.map(codeOf)).toEqual(answers.map(() => 'none'));
+      return { patientId, guardian, records: await scan(patientId) };
+    };
+    /** All of a record that is not its own: times, ids and digests. */
+    const said = (records: Loose[]) =>
+      records.map(({ operation, kind, outcome, rules, consents, obligations, role, accesses }) => ({
+        ...{ operation, kind, outcome, rules, consents, obligations, role },
+        accesses: (accesses as Loose[])
+          .map(({ type, rows, fields }) => JSON.stringify({ type, rows, fields }))
+          .filter((text) => !text.includes('SubjectKey'))
+          .sort(),
+      }));
+    const told = (entries: Loose[]): Loose[] => entries.map((entry) => ({ ...entry, at: null, agent: null }));
+
+    it('is the same with and without something in a compartment', async () => {
+      const hidden = await treated('HIV clinic', 'B20');
+      const open = await treated('Cardiology', 'E11.9');
+      const [secret, plain] = [
+        await whole(hidden.guardian, hidden.patientId),
+        await whole(open.guardian, open.patientId),
+      ];
+      expect(told(secret)).toEqual(told(plain));
+      // No page tells a write by a gap.
+      for (const { guardian, patientId } of [hidden, open]) {
+        expect(told(await whole(guardian, patientId, 1))).toEqual(
+          expect.arrayContaining(told(patientId === hidden.patientId ? secret : plain)),
+        );
+      }
+      const clinical = plain.filter((one) => one['role'] === 'physician');
+      expect(clinical.length).toBe(4);
+      for (const entry of [...clinical, ...secret.filter((one) => one['role'] === 'physician')]) {
+        expect(entry).toMatchObject({ operation: 'clinical', kind: 'CLINICAL', purpose: 'TREAT', fields: [] });
+      }
+      // Nor do the records: all but what the look found, which is the look's own.
+      const ownWrites = (records: Loose[]) =>
+        said(records).filter(({ operation }) =>
+          /^(createVisit|recordDiagnosis|bookAppointment)$/.test(String(operation)),
+        );
+      expect(ownWrites(hidden.records)).toEqual(ownWrites(open.records));
+      expect(ownWrites(hidden.records)).toHaveLength(6);
+    });
+
+    it('tells a look that found nothing like a write, and the patient all', async () => {
+      const { patientId, guardian } = await treated('HIV clinic', 'B20');
+      const shapes = new Set(
+        told(await whole(guardian, patientId)).flatMap((one) =>
+          one['role'] === 'physician' ? [JSON.stringify(one)] : [],
+        ),
+      );
+      expect(shapes.size).toBe(1);
+      const self = await represented(system, 'patient', patientId);
+      const operations = (await whole(self, patientId)).map((one) => one['operation']);
+      expect(operations).toEqual(expect.arrayContaining(['createVisit', 'recordDiagnosis', 'bookAppointment']));
+    });
+  });
+
   const child = () => admit(system, { name: '周敏', birthDate: `${new Date().getUTCFullYear() - 5}-01-01` });
 
   it('takes no cursor of another patient, of another list, or of anybody’s making', async () => {

@@ -135,7 +135,7 @@ describe('one practitioner', () => {
     const codes = answers.map(codeOf);
     expect(codes.filter((code) => code === 'none')).toHaveLength(1);
     expect(new Set(codes)).toEqual(new Set(['none', 'BAD_USER_INPUT']));
-    expect(answers.find((one) => codeOf(one) !== 'none')?.errors[0]?.message).toContain('overlaps');
+    expect(answers.find((one) => codeOf(one) !== 'none')?.errors[0]?.message).toContain('not available');
   });
 
   it('has no two that overlap, however they are made, and any number that only touch', async () => {

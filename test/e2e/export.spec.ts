@@ -295,6 +295,29 @@ describe('one download', () => {
     expect(await officer.job(id)).toMatchObject({ status: 'EXPIRED' });
   });
 
+  test('a file that shows more than its reader may see by now is not fetched, one that shows less is', async () => {
+    const [more, less] = [await officer.request(), await officer.request()];
+    for (const id of [more, less]) await officer.until(id, 'READY');
+    const { rows } = await system.database.owner.query<{ shown: Record<string, string[]> }>(
+      'SELECT shown FROM export_job WHERE id = $1',
+      [more],
+    );
+    const shown = rows[0]?.shown ?? {};
+    const masked = Object.keys(shown).find((field) => shown[field]?.some((state) => state.startsWith('MASKED '))) ?? '';
+    const as = (id: string, state: string) =>
+      system.database.owner.query('UPDATE export_job SET shown = $2 WHERE id = $1', [
+        id,
+        JSON.stringify({ ...shown, [masked]: shown[masked]?.map(() => state) }),
+      ]);
+    await as(more, 'CLEAR');
+    await as(less, 'HIDDEN');
+    const refused = await officer.download(more);
+    expect([refused.status, await refused.json()]).toMatchObject([410, { errors: [{ extensions: { code: 'GONE' } }] }]);
+    const fetched = await officer.download(less);
+    expect(fetched.status).toBe(200);
+    await fetched.arrayBuffer();
+  });
+
   test('a file that was changed is broken off, one that is gone costs no claim', async () => {
     const gone = await officer.request();
     await officer.until(gone, 'READY');

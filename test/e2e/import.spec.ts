@@ -351,6 +351,29 @@ describe('what is wrong with a bundle', () => {
     expect(await rowCounts()).toEqual(before);
   });
 
+  it('keeps a diagnosis in the compartment of its visit, of the same bundle and of an earlier one', async () => {
+    const diagnosis = (id: string, code = 'E11.9') => ({
+      resource: {
+        resourceType: 'Condition',
+        id,
+        code: { coding: [{ system: 'http://hl7.org/fhir/sid/icd-10', code }] },
+        subject: { reference: 'Patient?identifier=https://hospital.example/mrn|adverse-1' },
+        encounter: { reference: 'Encounter/withheld-visit' },
+      },
+    });
+    const visit = encounter({ id: 'withheld-visit', serviceType: { text: 'HIV clinic' } });
+    await feed.take(bundle(visit, diagnosis('withheld-1')), null);
+    await feed.take(bundle(visit, diagnosis('withheld-2'), diagnosis('withheld-3', 'F32')), null);
+    const { rows } = await database.owner.query<{ compartment: string; visit: string | null; n: number }>(
+      `SELECT d.compartment, v.compartment AS visit, count(*)::integer AS n FROM diagnosis d LEFT JOIN visit v ON v.id = d.visit_id
+       WHERE d.compartment <> 'UNMAPPED' GROUP BY 1, 2 ORDER BY 1`,
+    );
+    expect(rows).toEqual([
+      { compartment: 'HIV_STD', visit: 'HIV_STD', n: 2 },
+      { compartment: 'MENTAL', visit: null, n: 1 },
+    ]);
+  });
+
   it('assigns the team to patients that were there before, once', async () => {
     const { physician, teamId } = await physicianOf('Late ward');
     const text = bundle(patient(), encounter());

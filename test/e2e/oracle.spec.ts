@@ -94,6 +94,8 @@ const CHANNELS: Readonly<Record<string, Channel>> = {
   'lookup by the mask': ({ phone }) => lookup({ phone: `${phone.slice(0, 3)}****${phone.slice(7)}` }),
   'lookup by a field without the right': ({ birthDate }) =>
     lookup({ nationalId: residentNumber(`110105${birthDate.replaceAll('-', '')}002`) }),
+  'search by the end of a phone': ({ phone }) => search({ phoneSuffix: phone.slice(-4) }),
+  'search without the right': ({ phone }) => search({ name: '诸葛明', phoneSuffix: middle(phone) }),
   'write it and look for a conflict': ({ phone, birthDate }, { id }) => ({
     document:
       'mutation($id: ID!, $input: UpdatePatientInput!) { updatePatient(id: $id, version: 1, input: $input) { id phone } }',
@@ -144,6 +146,15 @@ const CHANNELS: Readonly<Record<string, Channel>> = {
 function lookup(input: Loose): Question {
   return {
     document: 'query($input: PatientLookupInput!) { patientLookup(input: $input) { phone birthDate } }',
+    variables: { input },
+  };
+}
+
+function search(input: Loose, role: Role = 'call_center_agent', purpose = 'HOPERAT'): Question {
+  return {
+    role,
+    purpose,
+    document: 'query($input: PatientSearchInput!) { searchPatients(input: $input) { id phone birthDate } }',
     variables: { input },
   };
 }
@@ -210,6 +221,39 @@ describe('an attacker with 200 requests on a channel', () => {
     reports.push(report);
     expect({ channel: name, bits: report.bits.toFixed(3) }).toEqual({ channel: name, bits: '0.000' });
     expect(trials).toHaveLength(REQUESTS);
+  });
+
+  /*
+   * By a search, whether there is a patient of a name whom the caller does not see, and whether the end of a phone that he
+   * sees masked is the guessed one: he sees the name beside it.
+   */
+  it.each([
+    ['a name that is masked or kept from him', 'physician', (name: string) => ({ name })],
+    ['a phone beside a name', 'front_desk', (_name: string, phoneSuffix: string) => ({ phoneSuffix, name: '上官' })],
+  ] as const)('learns nothing of %s by a search', async (what, role, input) => {
+    const create = 'mutation($input: CreatePatientInput!) { createPatient(input: $input) { id } }';
+    for (let index = 0; index < PATIENTS; index++)
+      await system.ask('front_desk', create, {
+        variables: { input: { name: `上官${'一二三四五六七八'[index]}`, phone: `1361234${3_111 + index}` } },
+      });
+    const trials: Trial[] = [];
+    for (let step = 0; step < REQUESTS; step++) {
+      await system.database.owner.query('DELETE FROM rate_limit');
+      const right = step % 2 === 0;
+      const name = `上官${(right ? '一二三四五六七八' : '百千万亿东南西北')[Math.floor(step / 2) % PATIENTS]}`;
+      const suffix = String((right ? 3_111 : 4_222) + (Math.floor(step / 2) % PATIENTS));
+      const answer = await system.ask(
+        role,
+        'query($input: PatientSearchInput!) { searchPatients(input: $input) { id } }',
+        {
+          variables: { input: input(name, suffix) },
+        },
+      );
+      expect(answer.errors).toEqual([]);
+      trials.push({ truth: String(right), answer: bytesOf(answer) });
+    }
+    reports.push(reportOf(`search, ${what}`, trials));
+    expect(bitsOf(trials).toFixed(3)).toBe('0.000');
   });
 
   /*

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { Role } from '../../src/kernel/actor.js';
 import { settle } from '../support/population.js';
@@ -85,6 +86,23 @@ describe('numbers of people', () => {
     const [first, ...others] = await Promise.all([count(['REGION']), count(['REGION']), count(['REGION'])]);
     expect(shown(first as Answer)).toEqual({ 上海市: 55, 浙江省: 11, 海南省: 11 });
     for (const other of others) expect(shown(other)).toEqual(shown(first as Answer));
+  });
+
+  it('are not taken again for other rules before the day is over', async () => {
+    const { owner } = system.database;
+    const { rows } = await owner.query<{ family: string; rules: string }>(
+      'SELECT family, rules FROM aggregate_snapshot',
+    );
+    const [{ family = '', rules = '' } = {}, ...others] = rows;
+    // One count for a role and a purpose, whatever the version of the policies and the names of the rules.
+    expect([others, family]).toEqual([[], createHash('sha256').update('["marketer","HMARKT"]').digest('hex')]);
+    await owner.query(`UPDATE aggregate_snapshot SET rules = repeat('0', 64)`);
+    const refused = await count(['REGION']);
+    expect(refused.errors.map(({ extensions }: Loose) => extensions.code)).toEqual(['RATE_LIMITED']);
+    expect(refused.errors[0]?.['extensions'].retryAfterSeconds).toBeGreaterThan(86_000);
+    await owner.query(`UPDATE aggregate_snapshot SET taken_at = taken_at - interval '25 hours'`);
+    expect((await count(['REGION'])).errors).toEqual([]);
+    expect((await owner.query('SELECT rules FROM aggregate_snapshot')).rows).toEqual([{ rules }]);
   });
 
   it('are another family for research, which has its own consent', async () => {

@@ -10,7 +10,7 @@ import { PolicyEngine } from '../../src/policy/engine.js';
 import { explain, simulate } from '../../src/policy/explanation.js';
 import { readInvariants } from '../../src/policy/invariant.js';
 import { contentOf, textOf } from '../../src/policy/release.js';
-import { releaseRow } from '../../src/policy/release.store.js';
+import { approvalRow, releaseRow } from '../../src/policy/release.store.js';
 import { PolicySource } from '../../src/policy/source.js';
 import { bytesOf, codeOf } from '../support/outcome.js';
 import { recordsOf, testSystem, type Answer, type Loose, type TestSystem } from '../support/system.js';
@@ -19,8 +19,8 @@ const PROOF = `query($hash: String, $proof: PolicyProofKind!, $rule: String) {
   policyProof(hash: $hash, proof: $proof, rule: $rule) { hash version proof rule state done total passed failed equivalent
     refused score minimum holds findings { text file line rule } } }`;
 const DIFF = `query($before: String!, $after: String) { policyDiff(before: $before, after: $after) { before after
-  changes { role purpose action type field direction from to accounts rows { least most } sum sentence }
-  grants { role accounts grants sentence } } }`;
+  changes { role purpose action type field direction from to accounts rows { least most atLeast } sum sentence }
+  grants { role accounts grants sentence } notices } }`;
 const SIMULATE = `query($role: Role!, $purpose: String, $action: PolicyAction, $type: String) {
   policySimulation(role: $role, purpose: $purpose, action: $action, type: $type) { purpose action type field state } }`;
 const EXPLAIN = `query($role: Role!, $purpose: String!, $facts: [PolicyFactInput!]) {
@@ -75,6 +75,22 @@ async function store({ texts }: PolicySource): Promise<string> {
     Object.values(row),
   );
   return engine.hash;
+}
+/** As somebody else than its author does. */
+async function approve(hash: string): Promise<void> {
+  const { releases } = system.composition.policy;
+  if (releases === null) throw new Error('There are no releases.');
+  const approver = { id: newId(), tenant: 'T-CN' };
+  const unsigned = { hash, approver, approvedAt: system.composition.clock.now(), challenge: 'a test' };
+  const row = approvalRow({
+    ...unsigned,
+    signature: releases.key.sign(textOf.approval(unsigned, await releases.signed(hash))),
+  });
+  const columns = Object.keys(row);
+  await system.database.owner.query(
+    `INSERT INTO policy_approval (${columns.join(', ')}) VALUES (${columns.map((_, at) => `$${at + 1}`).join(', ')})`,
+    Object.values(row),
+  );
 }
 const officer = (document: string, variables: Loose): Promise<Answer> =>
   system.ask('security_admin', document, { variables });
@@ -141,6 +157,18 @@ describe('a release with a guardrail fewer', () => {
 });
 
 describe('the difference to a release', () => {
+  it('counts groups alone before somebody else has approved it, and names what is no longer watched over', async () => {
+    const hash = system.composition.policy.hash;
+    const { changes } = (await officer(DIFF, { before: hash, after: changed })).data['policyDiff'];
+    expect(changes.find(({ field }: Loose) => field === 'birthYear')).toMatchObject({
+      ...{ accounts: 1, sum: null, rows: { least: null, most: null, atLeast: true } },
+      sentence: expect.stringContaining(' on fewer than 11 patients ('),
+    });
+    expect((await officer(DIFF, { before: hash, after: broken })).data['policyDiff'].notices).toEqual([
+      expect.stringMatching(/^removes or changes 1 of \d+ cases of related-person\.yaml$/),
+    ]);
+  });
+
   it('is that of the command, for the tenant of the caller', async () => {
     const { policy, app, clock } = system.composition;
     const after = PolicySource.of(
@@ -149,6 +177,7 @@ describe('the difference to a release', () => {
     );
     const engines = { before: policy.current, after: PolicyEngine.load(after, registry, { lazy: true }) };
     const { changes } = await policyDifference(app, 'T-CN', engines, clock.now());
+    await approve(changed);
     const answer = await officer(DIFF, { before: policy.hash, after: changed });
     expect(codeOf(answer)).toBe('none');
     const found = answer.data['policyDiff'];
@@ -157,6 +186,7 @@ describe('the difference to a release', () => {
     const birthYear = found.changes.find(({ field }: Loose) => field === 'birthYear');
     expect(birthYear).toMatchObject({ role: 'call_center_agent', direction: 'LOSES', to: 'HIDDEN', accounts: 1 });
     expect(birthYear.rows.most).toBeGreaterThan(0);
+    expect([birthYear.rows.atLeast, birthYear.sum]).toEqual([false, birthYear.rows.most]);
     const back = await officer(DIFF, { before: changed });
     expect(back.data['policyDiff'].changes.find(({ field }: Loose) => field === 'birthYear')).toMatchObject({
       ...{ direction: 'GAINS', from: 'HIDDEN' },
@@ -192,8 +222,19 @@ describe('a question about the policies', () => {
 });
 
 describe('what an account would see of a patient', () => {
-  const asks = (patientId: unknown, account = accountId('physician'), purpose = 'TREAT') =>
-    officer(ACCESS, { patientId, accountId: account, purpose });
+  const REASON = { 'x-reason': 'complaint 4711 about a wrong number' };
+  const asks = (patientId: unknown, account = accountId('physician'), purpose = 'TREAT', headers = REASON) =>
+    system.ask('privacy_officer', ACCESS, {
+      ...{ variables: { patientId, accountId: account, purpose }, purpose: 'HCOMPL', headers },
+    });
+
+  it('is not told without a reason, and not to the security team', async () => {
+    const { PT1: patientId } = system.demo.patients['T-CN'] ?? {};
+    const bare = await asks(patientId, undefined, 'TREAT', {} as typeof REASON);
+    expect([codeOf(bare), bare.errors[0]?.message]).toEqual(['FORBIDDEN', 'This needs more than a purpose: reason.']);
+    const variables = { patientId, accountId: accountId('physician'), purpose: 'TREAT' };
+    expect(codeOf(await system.ask('security_admin', ACCESS, { variables, headers: REASON }))).toBe('FORBIDDEN');
+  });
 
   it('is what it does see, with the rules that say so', async () => {
     const { PT1 } = system.demo.patients['T-CN'] ?? {};
@@ -253,7 +294,7 @@ describe('what an account would see of a patient', () => {
     const records = (await recordsOf(system, 'T-CN')).filter(({ operation }) => operation === 'explainAccess');
     const [first] = records.filter(({ outcome }) => outcome === 'success');
     expect(first).toMatchObject({
-      ...{ kind: 'READ', role: 'security_admin', rules: ['policies-read-by-security'] },
+      ...{ kind: 'READ', role: 'privacy_officer', rules: ['patient-access-explained'], obligations: ['reason'] },
       accesses: [{ type: 'AccessExplanation', rows: 1, subjects: [rows[0]?.subject_reference] }],
     });
     expect(records.filter(({ code }) => code === 'NOT_FOUND')).toHaveLength(5);
@@ -278,6 +319,26 @@ describe('whoever is not of the security or the privacy office', () => {
     expect(denied.map(({ operation }) => operation)).toEqual([
       ...['policyProof', 'policyDiff', 'policySimulation', 'policyExplanation', 'explainAccess'],
     ]);
+  });
+
+  it('and whoever is, only so often', async () => {
+    const { hash } = system.composition.policy;
+    const asked: [string, Loose][] = [
+      [PROOF, { proof: 'CASES' }],
+      [DIFF, { before: hash }],
+      [SIMULATE, { role: 'nurse' }],
+      [EXPLAIN, { role: 'nurse', purpose: 'TREAT' }],
+      ['{ explainDecision(index: 0) { operation } }', {}],
+    ];
+    const codes = async () => {
+      const found: string[] = [];
+      for (const [document, variables] of asked) found.push(codeOf(await officer(document, variables)));
+      return found;
+    };
+    expect(await codes()).toEqual(asked.map(() => 'none'));
+    await system.database.owner.query('UPDATE rate_limit SET uses = 1000000');
+    expect(await codes()).toEqual(asked.map(() => 'RATE_LIMITED'));
+    await system.database.owner.query('DELETE FROM rate_limit');
   });
 
   it('but the privacy office may', async () => {

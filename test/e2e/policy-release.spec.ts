@@ -15,7 +15,7 @@ import { SATISFY } from '../support/export.js';
 import { codeOf } from '../support/outcome.js';
 import { recordsOf, testSystem, type Answer, type Loose, type TestSystem } from '../support/system.js';
 
-const RELEASE = '{ hash version state note author approver files { name } problems { file line message } }';
+const RELEASE = '{ hash version state note author approver files { name } problems { file line message } notices }';
 const PROPOSE = `mutation($input: ProposePolicyInput!) { proposePolicy(input: $input) ${RELEASE} }`;
 const APPROVE = `mutation($hash: String!, $challengeId: ID) { approvePolicy(hash: $hash, challengeId: $challengeId) ${RELEASE} }`;
 const ACTIVATE = `mutation($hash: String!, $challengeId: ID) { activatePolicy(hash: $hash, challengeId: $challengeId) ${RELEASE} }`;
@@ -146,6 +146,12 @@ describe('a change of the policies', () => {
     expect(codeOf(unloaded)).toBe('none');
     expect(unloaded.data['proposePolicy']).toMatchObject({ hash: null, state: 'REFUSED' });
     expect(unloaded.data['proposePolicy'].problems[0]).toMatchObject({ file: 'policies/patient.yaml' });
+    const schema = await step('security_admin', PROPOSE, {
+      input: { files: [{ name: '_schema/policy.schema.json', text: '{' }], note: 'no schema' },
+    });
+    expect(schema.data['proposePolicy'].problems).toEqual([
+      expect.objectContaining({ message: expect.stringMatching(/^The schema is a part of the software/) }),
+    ]);
     const [head, rule] = withoutBirthYears();
     const untested = await step('security_admin', PROPOSE, { input: { files: [head, rule], note: 'no cases' } });
     const { state, problems } = untested.data['proposePolicy'];
@@ -162,6 +168,12 @@ describe('a change of the policies', () => {
     });
     expect(proposed.data['proposePolicy']).toMatchObject({ state: 'PROPOSED', version: version() + 1, problems: [] });
     changed = proposed.data['proposePolicy'].hash;
+    const notices = [expect.stringMatching(/^removes or changes \d of \d+ cases of patient\.yaml$/)];
+    expect(proposed.data['proposePolicy'].notices).toEqual(notices);
+    const seen = await ask('privacy_officer', `query($hash: String!) { policyRelease(hash: $hash) ${RELEASE} }`, {
+      hash: changed,
+    });
+    expect(seen.data['policyRelease'].notices).toEqual(notices);
     expect(await stateOfBirthYear()).toEqual(['MASKED']);
     expect(codeOf(await ask('security_admin', APPROVE, { hash: changed }))).toBe('FORBIDDEN');
     expect(codeOf(await step('security_admin', ACTIVATE, { hash: changed }))).toBe('FORBIDDEN');
@@ -226,8 +238,14 @@ describe('a change of the policies', () => {
     expect(codeOf(await step('privacy_officer', ROLLBACK, { toHash: shipped }))).toBe('none');
     expect(await inForce(shipped)).toBeLessThan(REACHED_WITHIN);
     expect(await stateOfBirthYear()).toEqual(['MASKED']);
+    for (const again of [
+      await step('privacy_officer', ROLLBACK, { toHash: changed }),
+      await step('security_admin', ACTIVATE, { hash: changed }),
+    ]) {
+      expect(codeOf(again)).toBe('BAD_USER_INPUT');
+    }
     const steps = (await recordsOf(system, 'T-CN')).filter(
-      (one) => one['kind'] === 'POLICY' && one['detail'] !== undefined,
+      (one) => one['kind'] === 'POLICY' && one['detail'] !== undefined && one['outcome'] === 'success',
     );
     expect(steps.map(({ operation, detail }) => [operation, detail.sha256])).toEqual([
       ['proposePolicy', changed],

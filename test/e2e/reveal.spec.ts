@@ -294,6 +294,17 @@ describe('the volume of an account', () => {
     const metrics = await (await fetch(new URL('/metrics', system.endpoint))).text();
     expect(metrics).toContain('custodia_bulk_limit_refusals{window="hour"} 3');
 
+    // The answer to a write shows no more than a read, and then nothing is written.
+    const change = (answered: string) =>
+      `mutation($id: ID!) { updatePatient(id: $id, version: 1, input: { gender: "female" }) { ${answered} } }`;
+    const deactivate = 'mutation($id: ID!) { deactivatePatient(id: $id, version: 1) { id name } }';
+    for (const document of [change('id name birthDate'), deactivate]) {
+      expect(codeOf(await ask(document, { id: unseen }))).toBe('BULK_LIMIT');
+    }
+    const untouched = await system.database.owner.query('SELECT version FROM patient WHERE id = $1', [unseen]);
+    expect(untouched.rows).toEqual([{ version: 1 }]);
+    expect(codeOf(await ask(change('id version'), { id: unseen }))).not.toBe('BULK_LIMIT');
+
     // A second process counts on where this one stands.
     const elsewhere = new AccessVolume(system.database.app);
     const { rows: accounts } = await system.database.owner.query<{ account_id: string; hour_subjects: number }>(

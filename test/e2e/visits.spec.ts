@@ -1,4 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import pg from 'pg';
+import { Migration20261121002700_inherited_labels } from '../../migrations/Migration20261121002700_inherited_labels.js';
 import type { Role } from '../../src/kernel/actor.js';
 import { bytesOf, codeOf, nodesOf } from '../support/outcome.js';
 import { testSystem, type Answer, type AskOptions, type Loose, type TestSystem } from '../support/system.js';
@@ -178,6 +180,76 @@ describe('a record of a special compartment', () => {
       expect([department, answer.errors]).toEqual([department, []]);
       expect(nodesOf((await nested('front_desk', patients['PT5']))['visits'])).toHaveLength(before);
     }
+  });
+
+  it('keeps what is recorded at its visits, so that no diagnosis names one that is withheld', async () => {
+    const patientId = patients['PT2'];
+    const visitAt = async (department: string) =>
+      String((await run('physician', VISIT, visitOf(patientId, { department }))).data['createVisit'].id);
+    const [hidden, mental, open] = [
+      await visitAt('HIV clinic'),
+      await visitAt('Psychiatry'),
+      await visitAt('Cardiology'),
+    ];
+    const recorded = async (code: string, visitId: string) => {
+      const { data, errors } = await run('physician', DIAGNOSIS, { patientId, code, visitId });
+      expect(errors).toEqual([]);
+      return String(data['recordDiagnosis'].id);
+    };
+    const ids = {
+      inherited: await recorded('E11.9', hidden),
+      same: await recorded('B20', hidden),
+      both: await recorded('B20', mental),
+      open: await recorded('E11.9', open),
+    };
+    const stored = async () => {
+      const { rows } = await system.database.owner.query<Loose>(
+        'SELECT id, compartment, visit_id, icd_chapter IS NULL AS untold FROM diagnosis WHERE id = ANY($1)',
+        [Object.values(ids)],
+      );
+      return Object.fromEntries(
+        Object.entries(ids).map(([name, id]) => {
+          const row = rows.find((one) => one['id'] === id);
+          return [name, [row?.['compartment'], row?.['visit_id'], row?.['untold']]];
+        }),
+      );
+    };
+    const kept = {
+      inherited: ['HIV_STD', hidden, true],
+      same: ['HIV_STD', hidden, true],
+      both: ['HIV_STD', null, true],
+      open: ['NONE', open, false],
+    };
+    expect(await stored()).toEqual(kept);
+    const seen = (
+      await system.ask('integrator', NESTED.replace('icdChapter }', 'visitId }'), { variables: { id: patientId } })
+    ).text;
+    for (const role of ['nurse', 'physician', 'integrator', 'front_desk'] as const) {
+      const { text } = await system.ask(role, NESTED.replace('icdChapter }', 'visitId }'), {
+        variables: { id: patientId },
+      });
+      for (const id of [hidden, mental, ids.inherited, ids.same, ids.both]) expect(text).not.toContain(id);
+    }
+    expect(seen).toContain(open);
+
+    // What was recorded before that was so is brought to it by the migration.
+    await system.database.owner.query(
+      `UPDATE diagnosis SET compartment = CASE WHEN id = $1 THEN 'NONE' ELSE compartment END, ` +
+        `visit_id = CASE WHEN id = $2 THEN $3::uuid ELSE visit_id END WHERE id IN ($1, $2)`,
+      [ids.inherited, ids.both, mental],
+    );
+    const migration = new Migration20261121002700_inherited_labels(undefined as never, undefined as never);
+    migration.up();
+    const statements = migration
+      .getQueries()
+      .map(String)
+      .filter((text) => !text.includes('ADD COLUMN'));
+    // As the tables' owner, who is no superuser: the walls between tenants must not hide rows from the migration.
+    const owner = new pg.Client({ connectionString: system.database.urls.owner });
+    await owner.connect();
+    for (const statement of statements) await owner.query(statement);
+    await owner.end();
+    expect(await stored()).toEqual(kept);
   });
 
   it('answers a repeated creation like the first one', async () => {

@@ -97,6 +97,14 @@ describe('updatePatient', () => {
     }
   });
 
+  it('refuses a change that changes nothing: it would be a read', async () => {
+    const { id } = await made();
+    const answer = await update(id, 1, {});
+    expect(codeOf(answer)).toBe('BAD_USER_INPUT');
+    expect(answer.text).not.toContain('孙悟空');
+    expect((await stored(id))['version']).toBe(1);
+  });
+
   it('clears with null, with everything that was made from the value', async () => {
     const { id } = await made();
     const cleared = { gender: null, birthDate: null, phone: null, email: null, address: null };
@@ -164,7 +172,10 @@ describe('deactivatePatient', () => {
     expect(codeOf(await deactivate(1, 'physician'))).toBe('FORBIDDEN');
     expect((await deactivate(1)).data['deactivatePatient']).toEqual({ id, version: 2, status: 'inactive' });
     expect(codeOf(await deactivate(1))).toBe('VERSION_CONFLICT');
-    expect((await update(id, 2, {})).data['updatePatient']).toMatchObject({ name: '孙悟空', status: 'inactive' });
+    expect((await update(id, 2, { email: 'new@example.org' })).data['updatePatient']).toMatchObject({
+      name: '孙悟空',
+      status: 'inactive',
+    });
   });
 });
 

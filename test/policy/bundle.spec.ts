@@ -47,7 +47,7 @@ const REFUSED: readonly (readonly [name: string, file: string, from: string, to:
   ['reading nothing', 'patient.yaml', '    show: { clear: [public] }\n  - id: patient-feed-writes', '  - id: patient-feed-writes', /A rule for read shows something/, '- id: patient-feed-reads'],
   ['writing a derived field', 'patient.yaml', 'write: { groups: [notes] }', 'write: { fields: [birthYear] }', /"birthYear" is never written/, 'birthYear'],
   ['writing the version', 'patient.yaml', 'write: { groups: [notes] }', 'write: { fields: [version] }', /"version" is never written/, 'fields: [version]'],
-  ['looking up without an index', 'patient.yaml', 'exact: [phone, nationalId]', 'exact: [phone, email]', /"email" has no blind index/, 'exact: [phone, email]'],
+  ['looking up without an index', 'patient.yaml', 'exact: [phone, nationalId]', 'exact: [phone, email]', /"email" has no index of the kind exact: name it in "indexes"/, 'exact: [phone, email]'],
   ['a group in two states', 'patient.yaml', 'masked: [contact, government]', 'masked: [contact, government, notes]', /"notes" stands in clear and in masked/, 'masked: [contact, government, notes]'],
   ['a consent for no purpose', 'patient.yaml', 'scope: HRESCH', 'scope: RESEARCH', /Unknown purpose "RESEARCH"/, 'scope: RESEARCH'],
   ['a consent clause without effect', 'patient.yaml', '{ scope: HRESCH, onMissing: deny, onDeny: deny }', '{ scope: HRESCH, onMissing: permit, onDeny: permit }', /keeps nothing back/, 'consent: { scope: HRESCH'],

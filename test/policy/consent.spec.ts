@@ -23,7 +23,7 @@ const vocabulary = {
   emergencyAccess: { hours: 4, reviewHours: 72, patientsPerHour: 5 },
 };
 const settings = new Map(
-  registry.all().map((noun) => [noun.type, settingOf(noun, registry, new Map(), vocabulary)] as const),
+  registry.all().map((noun) => [noun.type, settingOf(noun, registry, new Map(), vocabulary, undefined)] as const),
 );
 
 interface RandomPermit {
@@ -99,6 +99,7 @@ function decisions({ permits, forbids }: RandomRules, actor = ACTOR): Record<'Pe
           shows: new Map([['id', { clear: true, mask: 'M_SAME' }]]),
           writes: new Set(),
           lookup: null,
+          search: null,
           limits: null,
           obligations: [],
         };

@@ -111,6 +111,31 @@ describe('the difference between two policies', () => {
     );
   });
 
+  it('counts groups alone for whoever made up the rules: a condition that one patient meets looks like one that none does', async () => {
+    const probe = (where: string) =>
+      edited('patient.yaml', [
+        '  - id: patient-registration\n',
+        `  - id: probe\n    effect: permit\n    roles: [auditor]\n    purposes: [HCOMPL]\n    actions: [read]\n    where: ${where}\n    show: { clear: [public] }\n  - id: patient-registration\n`,
+      ]);
+    const coarse = async (where: string) => {
+      const engines = { before, after: probe(where) };
+      return (await policyDifference(database.app, TENANT, engines, NOW, { coarse: true })).changes;
+    };
+    await database.owner.query(
+      "UPDATE patient SET status = 'inactive' WHERE id = (SELECT id FROM patient WHERE tenant_id = $1 LIMIT 1)",
+      [TENANT],
+    );
+    const one = await coarse('{ status: inactive }');
+    expect(one.length).toBeGreaterThan(0);
+    for (const { rows, sum } of one) expect([rows, sum]).toEqual([{ least: 0, most: 0 }, 0]);
+    expect(one.map(sentenceOf)[0]).toContain(' on fewer than 11 patients (');
+    await database.owner.query("UPDATE patient SET status = 'active' WHERE status = 'inactive'");
+    expect(await coarse('{ status: inactive }')).toEqual(one);
+    const all = await coarse('{ status: active }');
+    expect(all.map(({ rows }) => rows)).toEqual(all.map(() => ({ least: 11, most: 11 })));
+    expect(all.map(sentenceOf)[0]).toContain(' on at least 11 patients (');
+  });
+
   it('tells of writes, lookups and obligations without a row', async () => {
     const after = edited(
       'patient.yaml',

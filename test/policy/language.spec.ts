@@ -214,6 +214,7 @@ describe('a rule for aggregate', () => {
   // prettier-ignore
   it.each([
     ['of one\'s own patients', 'where: { status: active, isAdult: true }', 'where: { status: active, isAdult: true, inCareTeam: true }', /no condition may ask who counts/],
+    ['of those who are here today', 'where: { status: active, isAdult: true }', 'where: { status: active, isAdult: true, hasVisitToday: true }', /no condition may ask who counts, or when/],
     ['of those who are no adults', 'where: { status: active, isAdult: true }', 'where: { status: active }', /"marketing-counts-consenting-adults-alone" does not hold/],
   ] as const)('%s is refused', (_name, before, after, message) => {
     bench.edit('patient.yaml', before, after);

@@ -34,6 +34,7 @@ function attribute(field: string, rest: Partial<AttributeDeclaration>): Attribut
     sealed: false,
     column: rest.sealed === true ? null : field,
     blindIndex: null,
+    indexes: [],
     derivedFrom: [],
     computed: null,
     filter: 'equality',
@@ -51,7 +52,13 @@ export function smallRegistry(): AttributeRegistry {
     attribute('birth', { sealed: true, mask: 'M_DOB' }),
     attribute('year', { derivedFrom: ['birth'], mask: 'M_DOB', group: 'record' }),
     attribute('decade', { derivedFrom: ['birth'], mask: 'M_SAME', group: 'record', column: null, computed: 'ageBand' }),
-    attribute('phone', { sealed: true, mask: 'M_PHONE', group: 'contact', blindIndex: 'phone_index' }),
+    attribute('phone', {
+      sealed: true,
+      mask: 'M_PHONE',
+      group: 'contact',
+      blindIndex: 'phone_index',
+      indexes: ['exact'],
+    }),
     attribute('note', { sealed: true, mask: 'M_TEXT', group: 'notes' }),
   ];
   for (const one of person) registry.addAttribute('Person', one);
@@ -128,7 +135,10 @@ export function load({ person, letter = '[]', guardrails = '[]', classes = '{}' 
   );
   bench.write('classification.yaml', file('Classification', `fields: ${classes}`));
   bench.write('guardrails.yaml', file('Guardrails', `${METADATA}\nguardrails: ${guardrails}`));
-  bench.write('person.yaml', file('Policy', `${METADATA}\nsubject: Person\nrules: ${person}`));
+  bench.write(
+    'person.yaml',
+    file('Policy', `${METADATA}\nsubject: Person\nindexes: { phone: [exact] }\nrules: ${person}`),
+  );
   bench.write('letter.yaml', file('Policy', `${METADATA}\nsubject: Letter\nrules: ${letter}`));
   return PolicyEngine.load(bench.source(), smallRegistry());
 }

@@ -2,6 +2,7 @@ import '../../src/domain/nouns.js';
 import { registry } from '../../src/kernel/attribute.js';
 import { prove, type ProofKind } from '../../src/policy/proofs.js';
 import type { ProofProgress } from '../../src/policy/proof-task.js';
+import { ProofDesk } from '../../src/policy/proof-desk.js';
 import { proveApart } from '../../src/policy/proof-thread.js';
 import { PolicySource } from '../../src/policy/source.js';
 
@@ -14,7 +15,7 @@ async function apart(proof: ProofKind, only: string | null) {
   let turns = 0;
   const ticking = setInterval(() => (turns += 1), 5);
   const told: ProofProgress[] = [];
-  const task = { texts, proof, rule: only };
+  const task = { texts, shipped: null, proof, rule: only };
   const outcome = await proveApart(task, registry, (one) => told.push(one), new AbortController().signal);
   clearInterval(ticking);
   return { outcome, turns, told: told.length };
@@ -25,17 +26,43 @@ function here(proof: ProofKind, only: string | null): unknown {
   for (let step = run.next(); ; step = run.next()) if (step.done === true) return step.value;
 }
 
+/** A proposal that is made to take for ever: problems, and the longest that this thread stood still meanwhile, in milliseconds. */
+async function hostile(check: number, name: string, change: (text: string) => string) {
+  const shipped = Object.fromEntries(texts);
+  const proposed = { ...shipped, [name]: change(shipped[name] ?? '') };
+  let last = performance.now();
+  let stood = 0;
+  const ticking = setInterval(() => {
+    stood = Math.max(stood, performance.now() - last);
+    last = performance.now();
+  }, 5);
+  const { problems } = await new ProofDesk(registry, { check }).check('T-CN', { proposed, base: shipped, shipped });
+  clearInterval(ticking);
+  return { problems: problems.map(({ message }) => message), stood };
+}
+const values = Array.from({ length: 450 }, (_, index) => `v${index}`).join(', ');
+const wide = await hostile(3_000, 'guardrails.yaml', (text) =>
+  text.replace(
+    '\nguardrails:\n',
+    `\nguardrails:\n  - id: wide\n    effect: forbid\n    subjects: [Visit, Diagnosis, Appointment]\n` +
+      `    actions: [read, update, deactivate, lookup]\n    where: { compartment: { $in: [${values}] } }\n`,
+  ),
+);
+const keys = await hostile(20_000, 'patient.yaml', (text) =>
+  text.concat(Array.from({ length: 9_000 }, (_, index) => `k${index}: 1\n`).join('')),
+);
+
 const cases = await apart('CASES', null);
 const mutation = await apart('MUTATION', rule);
 const unloadable = await proveApart(
-  { texts: new Map([...texts, ['patient.yaml', 'kind: Policy']]), proof: 'INVARIANTS', rule: null },
+  { texts: new Map([...texts, ['patient.yaml', 'kind: Policy']]), shipped: null, proof: 'INVARIANTS', rule: null },
   registry,
   () => undefined,
   new AbortController().signal,
 );
 const aborting = new AbortController();
 const aborted = proveApart(
-  { texts, proof: 'MUTATION', rule: null },
+  { texts, shipped: null, proof: 'MUTATION', rule: null },
   registry,
   () => aborting.abort(),
   aborting.signal,
@@ -49,5 +76,7 @@ console.log(
     mutation: { ...mutation, here: here('MUTATION', rule) },
     unloadable,
     aborted: await aborted,
+    wide,
+    keys,
   }),
 );

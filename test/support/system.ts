@@ -53,6 +53,8 @@ export interface TestSystem {
 interface SystemOptions {
   readonly clock?: Clock;
   readonly policies?: string;
+  /** Variables beside the usual ones, of a system whose directory is this; called before anything is composed. */
+  readonly environment?: (directory: string) => Promise<Record<string, string>>;
 }
 
 const SEEDED = 'custodia_seeded';
@@ -63,8 +65,9 @@ export async function testSystem(options: SystemOptions = {}): Promise<TestSyste
   const database = usual ? await seededDatabase() : await testDatabase();
   const lines: string[] = [];
   const log = new Log('trace', { write: (line: string) => void lines.push(line) });
-  const composition = await composed(database, options);
-  const api = await serve(configurationOf(database), composition, log);
+  const environment = (await options.environment?.(database.directory)) ?? {};
+  const composition = await composed(database, options, environment);
+  const api = await serve(configurationOf(database, environment), composition, log);
   const demo = await (usual ? readDemo : loadDemo)(composition, database.directory, api.endpoint).catch(
     async (error: unknown) => {
       // A system that nobody holds is closed by nobody, and its jobs would go on in the next test file of the worker.
@@ -151,15 +154,20 @@ async function seededDatabase(): Promise<TestDatabase> {
   return database;
 }
 
-async function composed(database: TestDatabase, options: SystemOptions): Promise<Composition> {
+async function composed(
+  database: TestDatabase,
+  options: SystemOptions,
+  environment: Record<string, string> = {},
+): Promise<Composition> {
   const { owner, app, sequencer, auditor } = database.urls;
   await ensureTenants(owner, DEMO_TENANTS, (options.clock ?? new SystemClock()).now());
   const logins = { appUrl: app, sequencerUrl: sequencer, auditorUrl: auditor };
-  return compose(configurationOf(database), logins, options);
+  return compose(configurationOf(database, environment), logins, options);
 }
 
-function configurationOf({ directory }: TestDatabase): Configuration {
+function configurationOf({ directory }: TestDatabase, environment: Record<string, string>): Configuration {
   return readConfiguration({
+    ...environment,
     CUSTODIA_PORT: '0',
     CUSTODIA_DATA_DIRECTORY: path.join(directory, 'data'),
     CUSTODIA_KEY_DIRECTORY: path.join(directory, 'keys'),

@@ -37,6 +37,19 @@ export class CreatePatientInput extends UpdatePatientInput {
   declare name: string;
 }
 
+@InputType({ description: 'One of the two, or both.' })
+export class PatientSearchInput {
+  @Field(() => String, {
+    nullable: true,
+    description:
+      'A part of the name: Chinese characters, the whole pinyin, its initials or the family name in pinyin, or the beginning of a word.',
+  })
+  name: string | null;
+
+  @Field(() => String, { nullable: true, description: 'The last four digits of the phone.' })
+  phoneSuffix: string | null;
+}
+
 @InputType({ description: 'Exactly one of the two, whole.' })
 export class PatientLookupInput {
   @Field(() => String, { nullable: true })

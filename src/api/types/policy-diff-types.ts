@@ -13,11 +13,16 @@ registerEnumType(PolicyDirectionEnum, {
 
 @ObjectType('PolicyChangedRows', { description: 'The least and the most where accounts see different rows.' })
 class PolicyChangedRowsType {
-  @Field(() => Int)
-  least: number;
+  @Field(() => Int, { nullable: true, description: 'null: fewer than 11, or none.' })
+  least: number | null;
 
-  @Field(() => Int)
-  most: number;
+  @Field(() => Int, { nullable: true, description: 'null: fewer than 11, or none.' })
+  most: number | null;
+
+  @Field(() => Boolean, {
+    description: 'The numbers are multiples of 11 and say at least so many: one of the two releases is not approved.',
+  })
+  atLeast: boolean;
 }
 
 @ObjectType('PolicyChange', {
@@ -54,8 +59,8 @@ class PolicyChangeType {
   @Field(() => PolicyChangedRowsType, { description: 'Rows of one account.' })
   rows: PolicyChangedRowsType;
 
-  @Field(() => Int, { description: 'Rows summed over the accounts.' })
-  sum: number;
+  @Field(() => Int, { nullable: true, description: 'Rows summed over the accounts; null where they are not exact.' })
+  sum: number | null;
 
   @Field(() => String)
   sentence: string;
@@ -98,4 +103,9 @@ export class PolicyDiffType implements PolicyDiff {
 
   @Field(() => [PolicyGrantChangeType])
   grants: PolicyDiff['grants'];
+
+  @Field(() => [String], {
+    description: 'Cases and invariants of the release in force that "after" removes or changes.',
+  })
+  notices: PolicyDiff['notices'];
 }

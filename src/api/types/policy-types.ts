@@ -98,6 +98,12 @@ export class PolicyReleaseType implements PolicyReleaseView {
 
   @Field(() => [PolicyProblemType])
   problems: readonly PolicyProblem[];
+
+  @Field(() => [String], {
+    description:
+      'Read them before you approve: cases and invariants of the release in force that this one removes or changes.',
+  })
+  notices: PolicyReleaseView['notices'];
 }
 
 @ObjectType('PolicyReleaseEdge')

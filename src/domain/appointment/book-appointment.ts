@@ -13,7 +13,8 @@ export interface BookAppointmentArguments extends Period {
 
 /**
  * Books a time for a patient, with a reminder 24 hours before it. Of bookings of one practitioner that overlap, one at most
- * happens: the others are BAD_USER_INPUT. The compartment follows from the department, never from the caller.
+ * happens: the others are BAD_USER_INPUT. The refusal tells that the practitioner is not free, also where the caller sees no
+ * appointment then: without it nobody could book. It does not tell why. The compartment follows from the department, never from the caller.
  */
 export const bookAppointment = defineOperation<BookAppointmentArguments, View>({
   name: 'bookAppointment',

@@ -50,6 +50,9 @@ export const openAttachment = defineOperation<{ readonly id: string }, OpenedAtt
 
 /** Where the bytes of an attachment lie. `view` has `patientId`. */
 export function contentPlace(scope: Scope, view: View, name: string): ContentPlace {
-  const subjectId = String(view['patientId']);
-  return { tenant: scope.actor.tenant, subjectId, row: `attachment ${view.id}`, name };
+  return contentPlaceOf(scope.actor.tenant, String(view['patientId']), view.id, name);
+}
+
+export function contentPlaceOf(tenant: string, subjectId: string, id: string, name: string): ContentPlace {
+  return { tenant, subjectId, row: `attachment ${id}`, name };
 }

@@ -38,7 +38,11 @@ export const uploadAttachment = defineOperation<{ readonly id: string }, Announc
     if (status !== 'pending') throw versionConflict('Attachment');
     // A name for this attempt alone: whoever loses against another upload deletes nothing but his own bytes.
     const place = contentPlace(scope, view, newReference());
-    return { version, contentType, size, contents: scope.services.contents, place };
+    // An upload takes long: whose key is opened for it is recorded now, and not at its end.
+    const { contents, ledger, vault } = scope.services;
+    await vault.loadSubjectKeys(place.tenant, [place.subjectId], scope.document.keyUse);
+    await scope.document.settleKeys(ledger);
+    return { version, contentType, size, contents, place };
   },
 });
 

@@ -8,6 +8,7 @@ import { FieldAccess, Governed } from '../governed.js';
  * anything in it. It is its own subject, with a key and a reference of its own: were it the patient's, the access report
  * would tell a guardian of a compartment that a minor keeps to himself.
  */
+@TenantIndex('patientId', 'visitId')
 @TenantIndex('accountId', 'validUntil')
 @TenantIndex('validFrom', 'id')
 @Check({ name: 'compartment_grant_period_check', expression: 'valid_until > valid_from' })

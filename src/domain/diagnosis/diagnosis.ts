@@ -3,6 +3,7 @@ import { Attribute, Internal, Noun, TenantIndex } from '../../persistence/attrib
 import { FieldAccess, Governed } from '../governed.js';
 
 /** A condition stated for a patient. FHIR R4 Condition. */
+@TenantIndex('patientId', 'visitId')
 @TenantIndex('patientId', 'recordedAt')
 @Noun({
   table: 'diagnosis',

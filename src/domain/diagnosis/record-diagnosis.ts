@@ -1,8 +1,12 @@
+import { registry } from '../../kernel/attribute.js';
 import { Failure } from '../../kernel/failure.js';
+import { isId } from '../../kernel/identifier.js';
 import { defineOperation } from '../../operation/operation.js';
+import type { Scope } from '../../operation/scope.js';
+import { fetchStored } from '../../operation/stored-row.js';
 import type { Subject, Writing } from '../../operation/writing.js';
 import type { View } from '../../operation/view.js';
-import { compartmentOf, icdChapterOf } from '../terminology/compartment.js';
+import { compartmentOf, icdChapterOf, stricterLabel, type Compartment } from '../terminology/compartment.js';
 
 export interface DiagnosisValues {
   readonly code: string;
@@ -30,15 +34,27 @@ export const recordDiagnosis = defineOperation<RecordDiagnosisArguments, View>({
     const subject = await scope.write.subject('Patient', patientId);
     if (!values.code.trim()) throw new Failure('BAD_USER_INPUT', 'Diagnosis.code is required.', 'Send a code.');
     const recordedAt = values.recordedAt ?? scope.now.toISOString();
-    return stageDiagnosis(scope.write, subject, { ...values, recordedAt }).view;
+    const ofVisit = await storedLabel(scope, values.visitId ?? null);
+    return stageDiagnosis(scope.write, subject, { ...values, recordedAt }, ofVisit).view;
   },
 });
 
-/** Stages a diagnosis in a unit; also the import's way. */
+/** The label of a visit, whether or not the caller may see it; NONE where there is no such visit. */
+export async function storedLabel(scope: Scope, visitId: string | null): Promise<Compartment> {
+  const row = visitId !== null && isId(visitId) ? await fetchStored(scope, registry.noun('Visit'), visitId) : null;
+  return row === null ? 'NONE' : (String(row['compartment']) as Compartment);
+}
+
+/**
+ * Stages a diagnosis in a unit; also the import's way. What was found at a visit lies in the compartment of the visit: else
+ * the diagnosis would name it to everybody from whom it is withheld. A code of another compartment keeps its own, which no
+ * visit may widen, and then the visit is not named.
+ */
 export function stageDiagnosis(
   write: Writing,
   subject: Subject,
   values: DiagnosisValues,
+  ofVisit: Compartment,
   internal: Record<string, unknown> = {},
 ) {
   const codeSystem = values.codeSystem ?? 'ICD-10';
@@ -50,11 +66,13 @@ export function stageDiagnosis(
       'Send one of them.',
     );
   }
-  const label = compartmentOf(codeSystem, values.code);
+  const ofCode = compartmentOf(codeSystem, values.code);
+  const label = stricterLabel(ofCode, ofVisit);
   const chapter = label === 'NONE' ? icdChapterOf(values.code) : null;
+  const named = stricterLabel(ofVisit, label) === label ? {} : { visitId: null };
   return write.create(
     'Diagnosis',
-    { ...values, codeSystem, clinicalStatus },
+    { ...values, ...named, codeSystem, clinicalStatus },
     { subject, internal: { compartment: label, icd_chapter: chapter, ...internal } },
   );
 }

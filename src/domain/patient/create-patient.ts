@@ -1,7 +1,7 @@
 import { Failure } from '../../kernel/failure.js';
 import { defineOperation } from '../../operation/operation.js';
 import type { View } from '../../operation/view.js';
-import { checkPatient, indexedTexts, type PatientValues } from './patient-values.js';
+import { checkPatient, type PatientValues } from './patient-values.js';
 
 /** Registers a patient. With an Idempotency-Key, a repetition within 24 hours answers the patient of the first time. */
 export const createPatient = defineOperation<PatientValues, View>({
@@ -22,7 +22,6 @@ export const createPatient = defineOperation<PatientValues, View>({
       { ...values },
       {
         key: await scope.write.newSubject(),
-        indexed: indexedTexts(values, scope.actor.country),
         internal: { status: 'active' },
       },
     ).view;

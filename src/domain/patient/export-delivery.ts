@@ -2,6 +2,7 @@ import type { RequestFacts } from '../../kernel/actor.js';
 import { Failure, notFound } from '../../kernel/failure.js';
 import { isId } from '../../kernel/identifier.js';
 import type { Document } from '../../operation/document.js';
+import { exportShape, showsAsMuch } from '../../operation/export-page.js';
 import type { ExportFiles } from '../../operation/export-file.js';
 import type { ExportJobRow } from '../../operation/export.store.js';
 import type { Exports } from '../../operation/exports.js';
@@ -63,6 +64,9 @@ const downloadExport = defineOperation<{ readonly id: string }, ExportJobRow>({
     const status = statusOf(job, scope.now);
     if (status === 'PENDING' || status === 'RUNNING') throw notFound('NOT_READY');
     if (status !== 'READY' || sha256 === null) throw gone();
+    // The file is as the policy was when it was made: one that would show less now does not leave.
+    const shown = exportShape(scope, 'Patient', job.columns);
+    if (job.shown !== null && !showsAsMuch(shown, job.shown)) throw gone();
     scope.write.unit.update('export_job', { tenant, id, version }, { status: 'DOWNLOADED' });
     scope.write.detail = { key: `export:${id}`, sha256: sha256.toString('hex') };
     scope.write.conflict = gone();
@@ -117,5 +121,9 @@ function refusedUnknown(document: Document): Failure {
 }
 
 function gone(): Failure {
-  return new Failure('GONE', 'The export was fetched or cancelled, or its time is over.', 'Ask for a new export.');
+  return new Failure(
+    'GONE',
+    'The export was fetched or cancelled, its time is over, or it shows more than you may see now.',
+    'Ask for a new export.',
+  );
 }

@@ -1,7 +1,7 @@
 import { Failure, notFound } from '../../kernel/failure.js';
 import { isId, newId } from '../../kernel/identifier.js';
 import type { Filter } from '../../operation/criteria.js';
-import { checkExportFilter, exportColumns } from '../../operation/export-page.js';
+import { checkExportFilter, exportColumns, exportShape } from '../../operation/export-page.js';
 import { ExportStore, type ExportFormat, type ExportJobRow, type ExportStatus } from '../../operation/export.store.js';
 import { sealFilter } from '../../operation/exports.js';
 import { defineOperation } from '../../operation/operation.js';
@@ -53,6 +53,7 @@ export const requestExport = defineOperation<RequestExportArguments, ExportJobVi
       format,
       filter: sealFilter(services.vault, actor.tenant, id, filter ?? null),
       columns,
+      shown: exportShape(scope, 'Patient', columns),
     };
     scope.write.unit.insert('export_job', ExportStore.row(job, now));
     return { id, status: 'PENDING', rowCount: null, sha256: null, downloadUrl: null, progress: 0 };

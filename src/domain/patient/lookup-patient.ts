@@ -1,5 +1,6 @@
 import { Failure } from '../../kernel/failure.js';
 import { defineOperation } from '../../operation/operation.js';
+import { lookupRow } from '../../operation/lookup.js';
 import type { View } from '../../operation/view.js';
 import { normaliseNationalId, normalisePhone } from './normalise.js';
 
@@ -27,6 +28,6 @@ export const lookupPatient = defineOperation<PatientLookupArguments, View>({
     if (wanted === null) {
       throw new Failure('BAD_USER_INPUT', `The ${field} is not complete.`, 'Send the whole number.');
     }
-    return scope.lookup('Patient', field, wanted, (opened) => normalise(opened) === wanted);
+    return lookupRow(scope, 'Patient', field, wanted, (opened) => normalise(opened) === wanted);
   },
 });

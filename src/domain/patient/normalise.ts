@@ -27,6 +27,11 @@ export function normalisePhone(value: string, defaultCountry: string): string | 
   return parsed?.isPossible() === true ? parsed.number : null;
 }
 
+/** The last four digits of a telephone number, by which people recognise one; null where {@link normalisePhone} has none. */
+export function phoneSuffix(value: string, defaultCountry: string): string | null {
+  return normalisePhone(value, defaultCountry)?.slice(-4) ?? null;
+}
+
 /**
  * One spelling for one national number: capitals and digits without separators (`11010519491231002X`, `999238054`).
  * A Chinese number of 18 must have a true check character (GB 11643-1999, ISO 7064 MOD 11-2) and a birth date that

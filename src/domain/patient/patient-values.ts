@@ -1,6 +1,5 @@
 import { instantText } from '../../kernel/clock.js';
 import { Failure } from '../../kernel/failure.js';
-import { normaliseNationalId, normalisePhone } from './normalise.js';
 
 /** What a client may send of a patient. An absent field stays as it is, null clears it. */
 export interface PatientValues {
@@ -32,20 +31,6 @@ export function checkPatient(values: PatientValues, now: Date): void {
   if (birthDate && birthDate > instantText(now.getTime() + EASTERNMOST).slice(0, 10)) {
     throw refuse('birthDate', 'is not in the future');
   }
-}
-
-/**
- * The normalised texts behind the blind indexes of the fields that are being written: `undefined` fields are not touched,
- * a text that is not a number of its kind has no index and so cannot be looked up.
- */
-export function indexedTexts(values: PatientValues, country: string): Record<string, string | null> {
-  const indexed: Record<string, string | null> = {};
-  if (values.phone !== undefined)
-    indexed['phone'] = values.phone === null ? null : normalisePhone(values.phone, country);
-  if (values.nationalId !== undefined) {
-    indexed['nationalId'] = values.nationalId === null ? null : normaliseNationalId(values.nationalId);
-  }
-  return indexed;
 }
 
 function refuse(field: string, rule: string): Failure {

@@ -2,6 +2,8 @@ import { Unique } from '@mikro-orm/decorators/legacy';
 import { Field } from '@nestjs/graphql';
 import { Attribute, Internal, Noun, TenantIndex } from '../../persistence/attribute.js';
 import { FieldAccess, Governed } from '../governed.js';
+import { nameTokens } from './name-tokens.js';
+import { normaliseNationalId, normalisePhone, phoneSuffix } from './normalise.js';
 
 /** A person under care: the subject of every other clinical noun. FHIR R4 Patient. */
 @Unique({ properties: ['tenantId', 'id'] })
@@ -40,7 +42,14 @@ export class Patient {
   @Attribute({ kind: 'count', group: 'public', level: 'L2', required: true })
   version: number;
 
-  @Attribute({ kind: 'text', group: 'identity', level: 'L4', mask: 'M_NAME', sealed: true })
+  @Attribute({
+    kind: 'text',
+    group: 'identity',
+    level: 'L4',
+    mask: 'M_NAME',
+    sealed: true,
+    index: { tokens: nameTokens },
+  })
   name: string | null;
 
   @Attribute({ kind: 'code', group: 'identity', level: 'L3', mask: 'M_NULL', filter: 'equality', sortable: true })
@@ -91,7 +100,7 @@ export class Patient {
     level: 'L4',
     mask: 'M_PHONE',
     sealed: true,
-    blindIndex: true,
+    index: { exact: normalisePhone, suffix: { of: phoneSuffix, values: 10_000 } },
     maximum: 40,
   })
   phone: string | null;
@@ -108,7 +117,7 @@ export class Patient {
     level: 'L4',
     mask: 'M_ID4',
     sealed: true,
-    blindIndex: true,
+    index: { exact: normaliseNationalId },
     maximum: 40,
   })
   nationalId: string | null;

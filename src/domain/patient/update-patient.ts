@@ -3,7 +3,7 @@ import { defineOperation } from '../../operation/operation.js';
 import type { View } from '../../operation/view.js';
 import { ageOfConsentAt } from '../terminology/age-of-consent.js';
 import { stageGuardianshipEnd } from './guardianship.store.js';
-import { checkPatient, indexedTexts, type PatientValues } from './patient-values.js';
+import { checkPatient, type PatientValues } from './patient-values.js';
 
 export interface UpdatePatientArguments {
   readonly id: string;
@@ -27,8 +27,7 @@ export const updatePatient = defineOperation<UpdatePatientArguments, View>({
       });
     }
     const { tenant, country, timeZone } = scope.actor;
-    const indexed = indexedTexts(input, country);
-    const view = await scope.write.update('Patient', id, version, { ...input }, { indexed });
+    const view = await scope.write.update('Patient', id, version, { ...input });
     if (input.birthDate !== undefined) {
       const endAt = ageOfConsentAt(input.birthDate?.trim() || null, country, timeZone);
       stageGuardianshipEnd(scope.write.unit, { tenant, patientId: id }, endAt);

@@ -1,6 +1,12 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { compartmentOf, compartmentOfDepartment, icdChapterOf } from './compartment.js';
+import {
+  compartmentOf,
+  compartmentOfDepartment,
+  icdChapterOf,
+  stricterLabel,
+  type Compartment,
+} from './compartment.js';
 import { COMPARTMENT_RANGES, ICD_10_CHAPTERS } from './icd-10.js';
 
 const ICD = 'http://hl7.org/fhir/sid/icd-10';
@@ -136,6 +142,19 @@ describe('the compartment of a department', () => {
     ['Clinical Genetics', 'GENETIC'],
     ['Sexual Assault Referral Centre (SARC)', 'ABUSE'],
     ['性侵害防治中心', 'ABUSE'],
+    ['H.I.V. clinic', 'HIV_STD'],
+    ['H. I. V. Clinic', 'HIV_STD'],
+    ['E.N.T. & H-I-V', 'HIV_STD'],
+    ['HIV+ Care', 'HIV_STD'],
+    ['H\u200bIV clinic', 'HIV_STD'],
+    ['A.I.D.S. Centre', 'HIV_STD'],
+    ['感 染 科', 'HIV_STD'],
+    ['红丝带门诊', 'HIV_STD'],
+    ['藥物依賴門診', 'SUD'],
+    ['抑郁门诊', 'MENTAL'],
+    ['避孕门诊', 'REPRO'],
+    ['E.N.T.', 'NONE'],
+    ['I.C.U. 2', 'NONE'],
     ['心内科', 'NONE'],
     ['Cardiology', 'NONE'],
     ['Sarcoma Clinic', 'NONE'],
@@ -144,5 +163,32 @@ describe('the compartment of a department', () => {
     ['', 'NONE'],
   ])('%s is %s', (department, label) => {
     expect(compartmentOfDepartment(department)).toBe(label);
+  });
+
+  test('an abbreviation keeps its label, whatever stands between its letters and around it', () => {
+    const gap = fc.constantFrom('', '.', '. ', ' ', '-', '\u00b7', '\u00ad', '/', '．');
+    const known = fc.constantFrom('HIV', 'AIDS', 'STD', 'STI', 'IVF', 'SANE', 'SARC');
+    const around = fc.constantFrom('', 'Clinic ', 'Ward 3, ', '(', 'E.N.T. / ');
+    fc.assert(
+      fc.property(known, gap, around, fc.constantFrom('', ' clinic', '.', '+', ')'), (name, between, before, after) => {
+        expect(compartmentOfDepartment(`${before}${[...name].join(between)}${after}`)).toBe(
+          compartmentOfDepartment(name),
+        );
+        expect(compartmentOfDepartment(name)).not.toBe('NONE');
+      }),
+      { numRuns: 500 },
+    );
+  });
+
+  test('of two labels the stricter one stands, in whatever order', () => {
+    const labels = fc.constantFrom<Compartment>('NONE', 'UNMAPPED', 'HIV_STD', 'MENTAL');
+    fc.assert(
+      fc.property(labels, labels, (one, other) => {
+        const label = stricterLabel(one, other);
+        expect([one, other]).toContain(label);
+        if (one !== 'NONE' || other !== 'NONE') expect(label).not.toBe('NONE');
+        if (![one, other].every((each) => each === 'NONE' || each === 'UNMAPPED')) expect(label).not.toBe('UNMAPPED');
+      }),
+    );
   });
 });

@@ -19,6 +19,15 @@ export function compartmentOf(codeSystem: string, code: string): Compartment {
   return labelOf(parts);
 }
 
+/**
+ * The label of what falls under two: a compartment before UNMAPPED, and that before NONE. Of two compartments the first, for
+ * none is stricter than another.
+ */
+export function stricterLabel(one: Compartment, other: Compartment): Compartment {
+  if (one === 'NONE') return other;
+  return one === 'UNMAPPED' && other !== 'NONE' ? other : one;
+}
+
 /** Title of the ICD-10 chapter of a code; null for a code of a compartment and for what is no code of ICD-10. */
 export function icdChapterOf(code: string): string | null {
   const parts = partsOf(code);
@@ -28,14 +37,34 @@ export function icdChapterOf(code: string): string | null {
 /** The compartment that a visit to a department tells by itself: names in English and Chinese. */
 export function compartmentOfDepartment(text: string): 'NONE' | CompartmentLabel {
   const words = ` ${text
-    .normalize('NFKC')
+    .normalize('NFKD')
+    .replace(/[\p{M}\p{Cf}]+/gu, '')
     .toLowerCase()
-    .replace(/[\s\p{P}]+/gu, ' ')} `;
+    .replace(/[\s\p{P}\p{S}]+/gu, ' ')} `;
+  // Both as they stand and without gaps: `H.I.V.` and `H I V` are an abbreviation, and `感 染 科` is a word.
+  const texts = [words, words.replace(SPELT, abbreviationsIn), words.replace(GAP, '')];
   const found = COMPARTMENT_DEPARTMENTS.find(([, names]) =>
-    names.some((name) => words.includes(/^[a-z]/u.test(name) ? ` ${name}` : name)),
+    names.some((name) => texts.some((one) => one.includes(/^[a-z]/u.test(name) ? ` ${name}` : name))),
   );
   return found?.[0] ?? 'NONE';
 }
+
+/** Letters that stand alone, one after the other. */
+const SPELT = /(?<= )[a-z](?: [a-z])+(?= )/gu;
+/** The longest abbreviation among the names of departments. */
+const LONGEST_ABBREVIATION = 4;
+
+/** Every word that some of them in a row could be: nobody can tell where one abbreviation ends and the next begins. */
+function abbreviationsIn(letters: string): string {
+  const spelt = letters.replaceAll(' ', '');
+  const words = Array.from(spelt, (_, start) =>
+    Array.from({ length: LONGEST_ABBREVIATION }, (__, more) => spelt.slice(start, start + more + 1)),
+  );
+  return words.flat().join(' ');
+}
+
+/** Between Chinese characters. */
+const GAP = /(?<=\p{Script=Han}) (?=\p{Script=Han})/gu;
 
 interface CodeParts {
   readonly category: string;

@@ -1,6 +1,6 @@
-import { compartmentOfDepartment } from '../../domain/terminology/compartment.js';
-import { stageDiagnosis } from '../../domain/diagnosis/record-diagnosis.js';
-import { checkPatient, indexedTexts } from '../../domain/patient/patient-values.js';
+import { compartmentOfDepartment, type Compartment } from '../../domain/terminology/compartment.js';
+import { stageDiagnosis, storedLabel } from '../../domain/diagnosis/record-diagnosis.js';
+import { checkPatient } from '../../domain/patient/patient-values.js';
 import { stageVisit, type VisitValues } from '../../domain/visit/create-visit.js';
 import { Failure } from '../../kernel/failure.js';
 import { defineOperation } from '../../operation/operation.js';
@@ -53,6 +53,7 @@ export const importBundle = defineOperation<ImportBundleArguments, ImportedBundl
   action: 'create',
   type: 'Patient',
   mode: 'write',
+  brings: ['Visit', 'Diagnosis'],
   withheld: ['text'],
   handler: async (scope, { text, careTeamId }) => new BundleImport(scope, readBundle(text), careTeamId).run(),
 });
@@ -62,6 +63,8 @@ class BundleImport {
   /** Rows by FHIR type and source key: those of earlier imports, and those that are staged here. */
   private readonly ids = new Map<string, string>();
   private readonly subjects = new Map<string, Subject>();
+  /** Of the visits that are staged here, by their ids. */
+  private readonly labels = new Map<string, Compartment>();
 
   constructor(
     private readonly scope: Scope,
@@ -136,7 +139,9 @@ class BundleImport {
           ...present({ practitionerId: this.id('Practitioner', practitioner) }),
           ...present({ organizationId: this.id('Organization', organization) }),
         } as VisitValues;
-        return stageVisit(write, this.subject(subject), values, { ...source, ...uncodedReason(values) }).id;
+        const made = stageVisit(write, this.subject(subject), values, { ...source, ...uncodedReason(values) });
+        this.labels.set(made.id, String(made.facts['compartment']) as Compartment);
+        return made.id;
       }
       case 'Condition': {
         const { subject, visit } = resource.mapped.references;
@@ -145,20 +150,21 @@ class BundleImport {
           ...present({ ...resource.mapped.values, visitId: this.id('Encounter', visit) }),
           code: resource.mapped.values.code,
         };
-        return stageDiagnosis(write, this.subject(subject), values, { ...source }).id;
+        const visitId = values.visitId ?? '';
+        const ofVisit = this.labels.get(visitId) ?? (await storedLabel(this.scope, visitId));
+        return stageDiagnosis(write, this.subject(subject), values, ofVisit, { ...source }).id;
       }
     }
   }
 
   private async stagePatient({ key, mapped }: Of<'Patient'>, source: object): Promise<string> {
-    const { write, actor, now } = this.scope;
+    const { write, now } = this.scope;
     const values = present(mapped.values);
     const { birthDate, ...others } = values;
     // Who types a birth date must know the day; a source system may know no more than the year.
     checkPatient(birthDate?.length === 10 ? values : others, now);
     const created = write.create('Patient', values, {
       key: await write.newSubject(),
-      indexed: indexedTexts(values, actor.country),
       internal: { status: mapped.status, ...source, ...(this.careTeamId && { care_team_ids: [this.careTeamId] }) },
     });
     const { subject } = created;
