@@ -242,15 +242,12 @@ export class Document {
     const known: KnownSubjects = this.subjects;
     for (const { draft } of drafts) if (known.size > 0) await details.prepare(draft, known, this.keyUse);
     for (const { draft } of drafts) this.unwrapped.name(draft.accesses);
-    const keys = this.settleKeys(ledger);
-    const receipts = await Promise.all(
-      drafts.map(({ draft, asked }) => {
-        // What a write is answered with is read for the same caller: the write's own record has the address.
-        const told = asked.length === 0 && this.receipts.length > 0;
-        return ledger.append(told ? draft : details.attach(draft, this.content(asked), known));
-      }),
-    );
-    await keys;
+    const appended = drafts.map(({ draft, asked }) => {
+      // What a write is answered with is read for the same caller: the write's own record has the address.
+      const told = asked.length === 0 && this.receipts.length > 0;
+      return ledger.append(told ? draft : details.attach(draft, this.content(asked), known));
+    });
+    const [receipts] = await Promise.all([Promise.all(appended), this.settleKeys(ledger)]);
     this.receipts.push(...receipts);
     return this.receipts;
   }
