@@ -15,8 +15,14 @@ interface Reference {
   readonly parent: string;
 }
 
-/** Its one row is made by a migration: at the beginning it says that nothing was sequenced. */
-const SEEDED = 'ledger_sequence';
+/**
+ * Tables that migrations fill, and which of their rows are still what these wrote: of the sequence the one row that says that
+ * nothing was sequenced, of the terms of retention all.
+ */
+const SEEDED: ReadonlyMap<string, string> = new Map([
+  ['ledger_sequence', 'last_id = 0 AND incarnation = 1'],
+  ['retention_floor', 'TRUE'],
+]);
 
 const NOT_EMPTY = 'The target database is not empty: a restore never writes over an existing system.';
 
@@ -155,8 +161,8 @@ export class RestoreTarget {
     );
     for (const { name } of forced) await this.client.query(`ALTER TABLE ${inPublic(name)} NO FORCE ROW LEVEL SECURITY`);
     for (const { name } of tables) {
-      if (name === SEEDED)
-        await this.client.query(`DELETE FROM ${inPublic(SEEDED)} WHERE last_id = 0 AND incarnation = 1`);
+      const untouched = SEEDED.get(name);
+      if (untouched !== undefined) await this.client.query(`DELETE FROM ${inPublic(name)} WHERE ${untouched}`);
       if (await this.holdsRows(name)) throw new Refusal(NOT_EMPTY);
       await this.client.query(`ALTER TABLE ${inPublic(name)} DISABLE TRIGGER USER`);
     }
