@@ -55,6 +55,7 @@ beforeAll(async () => {
     'patient.yaml': [
       [rule('patient-for-service-calls'), ''],
       [rule('patient-lookup-by-front-desk'), ''],
+      [rule('patient-search-by-front-desk'), ''],
       [
         /(- id: patient-registration\n(?:.*\n)*?      clear: )\[public, identity\](\n      masked: )\[contact, government\]/,
         '$1[public]$2[identity, contact, government]',
